@@ -1,0 +1,1 @@
+//! Tests of a runtime on a real kernel.
