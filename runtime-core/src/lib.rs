@@ -16,6 +16,8 @@
 
 #![warn(missing_docs)]
 
+pub mod bundle;
 mod error;
 
+pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
