@@ -18,6 +18,7 @@
 
 pub mod bundle;
 mod error;
+pub mod plan;
 
 pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
