@@ -179,6 +179,29 @@ fn a_damaged_configuration_is_read_or_refused_with_a_place() {
 }
 
 #[test]
+fn a_value_of_the_wrong_type_is_found_where_it_was_put() {
+    let mut random = Random(0x7a5e_0003);
+    let mut refused = 0;
+    for file in samples().iter().filter(|file| !is_process_document(file)) {
+        let sample: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let mut all = Vec::new();
+        pointers(&sample, "", &mut all);
+        for _ in 0..40 {
+            let damaged = &all[random.below(all.len())];
+            let mut tree = sample.clone();
+            let Some(value) = tree.pointer_mut(damaged) else { continue };
+            *value = if value.is_boolean() { Value::from(-1) } else { Value::from(true) };
+            let text = serde_json::to_vec_pretty(&tree).unwrap();
+            if let Err(error) = parse_spec(&text) {
+                assert_eq!(error.pointer(), Some(damaged.as_str()), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 300, "only {refused} were refused");
+}
+
+#[test]
 fn a_text_cut_or_with_a_byte_changed_is_read_or_refused_with_a_place() {
     let mut random = Random(0x7a5e_0002);
     for file in samples() {
