@@ -32,7 +32,6 @@ pub use host::check_host;
 pub use nul::check_text;
 pub use rootless::check_rootless;
 pub(crate) use sysctl::{dotted, swap_separators};
-
 pub use warnings::warnings;
 
 use crate::error::Error;
