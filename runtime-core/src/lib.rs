@@ -16,6 +16,9 @@
 
 #![warn(missing_docs)]
 
+pub mod bundle;
 mod error;
+pub mod plan;
 
+pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
