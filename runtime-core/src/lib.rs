@@ -17,5 +17,8 @@
 #![warn(missing_docs)]
 
 mod error;
+pub mod host;
+pub mod plan;
+pub mod sys;
 
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
