@@ -128,3 +128,12 @@ fn jump(code: u8, register: u8, immediate: i32, skip: usize) -> Instruction {
     let offset = i16::try_from(skip).unwrap_or(i16::MAX);
     Instruction { code, registers: register, offset, immediate }
 }
+
+impl Instruction {
+    /// The eight bytes as the kernel reads them on a little-endian machine.
+    pub fn word(self) -> u64 {
+        let [low, high] = self.offset.to_le_bytes();
+        let [a, b, c, d] = self.immediate.to_le_bytes();
+        u64::from_le_bytes([self.code, self.registers, low, high, a, b, c, d])
+    }
+}
