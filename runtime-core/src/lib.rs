@@ -18,7 +18,17 @@
 
 pub mod bundle;
 mod error;
+pub mod host;
+mod lifecycle;
 pub mod plan;
+pub mod seccomp;
+mod state;
+pub mod sys;
 
 pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
+pub use lifecycle::{
+    CgroupDriver, Container, CreateOptions, ExecCommand, ExecOptions, ExecProcess, ExitStatus, Process, Runtime,
+};
+pub use plan::Plan;
+pub use state::{State, Status};

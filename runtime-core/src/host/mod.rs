@@ -1,0 +1,3 @@
+//! What the host side does to the machine.
+
+pub mod cgroup;
