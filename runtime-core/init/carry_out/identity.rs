@@ -29,7 +29,11 @@ pub fn become_root() -> Result<(), Fault> {
 
 pub fn bounding(drop: u64) -> Result<(), Fault> {
     for capability in (0..64).filter(|bit| drop & (1 << bit) != 0) {
-        sys::prctl(PR_CAPBSET_DROP, capability, 0).during(Call::Prctl)?;
+        match sys::prctl(PR_CAPBSET_DROP, capability, 0) {
+            // A capability that this kernel does not have yet.
+            Ok(_) | Err(errno::EINVAL) => {}
+            Err(errno) => return Err(Fault::new(Call::Prctl, errno)),
+        }
     }
     Ok(())
 }

@@ -53,6 +53,9 @@ const TABLE: [(Name, Cap); 41] = [
     (Name::CheckpointRestore, Cap::CAP_CHECKPOINT_RESTORE),
 ];
 
+/// The highest number that is known here.
+pub const LAST: u32 = TABLE.len() as u32 - 1;
+
 /// The five sets of a process, one bit a capability number. No bit in any is
 /// what an absent `capabilities` object means, the bounding set included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

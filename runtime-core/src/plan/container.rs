@@ -5,10 +5,9 @@ use super::hooks::{Hook, Hooks};
 use super::namespaces::Namespaces;
 use super::ops::{Op, point};
 use super::process::Program;
-use super::{HostHook, HostOp, Plan, enter, inside, process, rootfs};
+use super::{Facts, HostHook, HostOp, Plan, enter, inside, process, rootfs};
 use crate::bundle::Bundle;
 use crate::error::Result;
-use crate::facts::Facts;
 use oci_spec::runtime::{Linux, Spec};
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,7 @@
 
 use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
 use super::container::Parts;
-use super::namespaces::{Join, KINDS};
+use super::namespaces::{Join, names_of};
 use super::ops::{Op, point};
 use super::{Descriptor, HostOp, Plan};
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         || namespaces.joined(CLONE_NEWPID).is_some();
     plan.clone_flags = if in_child { 0 } else { created };
     plan.host("/linux/namespaces", HostOp::Spawn {
-        namespaces: names(plan.clone_flags),
+        namespaces: names_of(plan.clone_flags),
         into_cgroup: parts.cgroup.as_ref().is_some_and(|cgroup| cgroup.v2_directory().is_some()),
     });
     if let Some(score) = parts.spec.process().as_ref().and_then(oci_spec::runtime::Process::oom_score_adj) {
@@ -46,10 +46,6 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         plan.init("/linux/namespaces", Op::LoopbackUp {});
     }
     Ok(())
-}
-
-fn names(flags: u64) -> Vec<&'static str> {
-    KINDS.iter().filter(|kind| flags & kind.flag != 0).map(|kind| kind.name).collect()
 }
 
 /// Who has privileges on the host joins with them, the user namespace last:

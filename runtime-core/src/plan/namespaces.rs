@@ -48,6 +48,16 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
+/// The name of the namespace whose clone flag is `flag`.
+pub fn name_of(flag: u64) -> Option<&'static str> {
+    KINDS.iter().find(|kind| kind.flag == flag).map(|kind| kind.name)
+}
+
+/// The names of all namespaces in `flags`.
+pub fn names_of(flags: u64) -> Vec<&'static str> {
+    KINDS.iter().filter(|kind| flags & kind.flag != 0).map(|kind| kind.name).collect()
+}
+
 /// The namespaces of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespaces {

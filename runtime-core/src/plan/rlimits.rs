@@ -29,6 +29,29 @@ pub fn resolve(rlimits: &[PosixRlimit], base: &str) -> Vec<Rlimit> {
     rlimits.iter().enumerate().map(limit).collect()
 }
 
+/// The name of resource `number`.
+pub fn name(number: u32) -> &'static str {
+    const NAMES: [&str; 16] = [
+        "RLIMIT_CPU",
+        "RLIMIT_FSIZE",
+        "RLIMIT_DATA",
+        "RLIMIT_STACK",
+        "RLIMIT_CORE",
+        "RLIMIT_RSS",
+        "RLIMIT_NPROC",
+        "RLIMIT_NOFILE",
+        "RLIMIT_MEMLOCK",
+        "RLIMIT_AS",
+        "RLIMIT_LOCKS",
+        "RLIMIT_SIGPENDING",
+        "RLIMIT_MSGQUEUE",
+        "RLIMIT_NICE",
+        "RLIMIT_RTPRIO",
+        "RLIMIT_RTTIME",
+    ];
+    NAMES.get(number as usize).copied().unwrap_or("unknown")
+}
+
 fn number(typ: Type) -> u32 {
     match typ {
         Type::RlimitCpu => libc::RLIMIT_CPU,

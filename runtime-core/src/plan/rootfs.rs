@@ -32,6 +32,11 @@ pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     for (index, mount) in mounts.iter().enumerate() {
         one(plan, parts, mount, &item("/mounts", index), &mut later)?;
     }
+    if parts.request.notify {
+        let source = parts.request.directory.join("notify");
+        let options = MountOptions { flags: MS_RDONLY, ..MountOptions::default() };
+        plan.init("", bind_op(&source, Path::new(super::process::NOTIFY_DIRECTORY), &options));
+    }
     cgroup_joined(plan, parts)?;
     if !mounts.iter().any(is_bound_dev) {
         nodes(plan, parts);

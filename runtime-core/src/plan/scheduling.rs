@@ -45,6 +45,23 @@ impl Scheduler {
     }
 }
 
+impl Scheduler {
+    /// `struct sched_attr` in its first version, 48 bytes (linux/sched/types.h).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        const SIZE: u32 = 48;
+        let mut bytes = Vec::with_capacity(SIZE as usize);
+        bytes.extend(SIZE.to_ne_bytes());
+        bytes.extend(self.policy.to_ne_bytes());
+        bytes.extend(self.flags.to_ne_bytes());
+        bytes.extend(self.nice.to_ne_bytes());
+        bytes.extend(self.priority.to_ne_bytes());
+        bytes.extend(self.runtime.to_ne_bytes());
+        bytes.extend(self.deadline.to_ne_bytes());
+        bytes.extend(self.period.to_ne_bytes());
+        bytes
+    }
+}
+
 /// linux/sched.h.
 fn policy(policy: Policy) -> u32 {
     match policy {

@@ -84,7 +84,10 @@ pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
     let (pid, pidfd, in_cgroup) = clone(start, &mut child)?;
     if child.errno != 0 {
         // The child has ended without becoming the program.
-        let _ = super::pidfd::wait_exited(std::os::fd::AsFd::as_fd(&pidfd));
+        let pidfd = std::os::fd::AsFd::as_fd(&pidfd);
+        let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let _ = super::pidfd::wait_ended(pidfd, soon);
+        let _ = super::pidfd::reap(pidfd);
         return Err(io::Error::from_raw_os_error(child.errno));
     }
     Ok(Started { pid, pidfd, in_cgroup })
