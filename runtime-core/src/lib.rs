@@ -17,5 +17,6 @@
 #![warn(missing_docs)]
 
 mod error;
+pub mod seccomp;
 
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
