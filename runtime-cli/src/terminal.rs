@@ -132,7 +132,7 @@ impl Drop for RawMode {
 
 fn restore(saved: &Termios) {
     // A terminal that is gone needs no restoring.
-    drop(tcsetattr(stdin(), SetArg::TCSANOW, saved));
+    let _ = tcsetattr(stdin(), SetArg::TCSANOW, saved);
 }
 
 /// A panic aborts, and then nothing is dropped any more.

@@ -119,7 +119,8 @@ fn give<'a>(
 ) -> Result<(), String> {
     if flag.kind == Kind::Switch {
         let on = switch_value(name, value.unwrap_or("true"))?;
-        return Ok(set_switch(result, flag.long, on));
+        set_switch(result, flag.long, on);
+        return Ok(());
     }
     let value = match value {
         Some(value) => value.to_owned(),

@@ -11,6 +11,9 @@ use crate::args::Count;
 use crate::failure::{Failure, Outcome};
 use crate::{passwd, table};
 
+/// An entry of the root: the name of a container, and the container if it could be read.
+type Found = (String, Result<Container, Error>);
+
 /// List the containers below the root.
 #[derive(Debug, clap::Parser)]
 pub(super) struct List {
@@ -41,7 +44,7 @@ impl Command for List {
 }
 
 /// What is below the root, by name. A root that the user chose must be there.
-fn containers(context: &Context) -> Result<Vec<(String, Result<Container, Error>)>, Failure> {
+fn containers(context: &Context) -> Result<Vec<Found>, Failure> {
     let runtime = context.runtime()?;
     if context.globals.has_root() {
         let root = runtime.root();
@@ -53,11 +56,7 @@ fn containers(context: &Context) -> Result<Vec<(String, Result<Container, Error>
 }
 
 /// The states of `containers`, with owners; what cannot be read is told of and left out.
-fn states(
-    root: &Path,
-    containers: Vec<(String, Result<Container, Error>)>,
-    context: &Context,
-) -> Vec<State> {
+fn states(root: &Path, containers: Vec<Found>, context: &Context) -> Vec<State> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let mut states = Vec::with_capacity(containers.len());
     for (id, container) in containers {

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 #[derive(Debug, clap::Parser)]
 pub(super) struct Spec {
     /// The bundle [default: the current directory]
-    #[arg(short, long, value_name = "DIR", default_value = "", hide_default_value = true)]
+    #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     bundle: PathBuf,
     /// For a container without root: map the user who calls this to its root
     #[arg(long)]
