@@ -57,6 +57,12 @@ impl<'a> Execution<'a> {
         }
     }
 
+    /// In a cgroup that is there already.
+    pub(crate) fn in_cgroup(mut self, cgroup: Option<LiveCgroup>) -> Self {
+        self.cgroup = cgroup;
+        self
+    }
+
     /// Carries the plan out up to its last host operation. What fails leaves no process behind.
     pub(crate) fn run(mut self) -> Result<Outcome> {
         match self.walk() {
@@ -141,7 +147,10 @@ impl<'a> Execution<'a> {
 
     fn make_cgroup(&mut self) -> Result<()> {
         if let Some(plan) = &self.plan.cgroup {
-            let live = LiveCgroup::create(plan)?;
+            let live = LiveCgroup::create(plan).inspect_err(|_| {
+                // It may be that of others, which no undoing must touch.
+                self.record.cgroup = None;
+            })?;
             self.record.cgroup = Some(live.record());
             self.cgroup = Some(live);
         }

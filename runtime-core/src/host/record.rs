@@ -50,6 +50,12 @@ pub(crate) struct Record {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) cgroup: Option<Cgroup>,
+    /// Whether it has a pid namespace of its own: then all ends with its first process.
+    pub(crate) own_pids: bool,
+    /// Whether its processes stay in the caller's session keyring.
+    pub(crate) no_new_keyring: bool,
+    /// How many steps its plan had.
+    pub(crate) steps: usize,
     /// 0 as long as there is none.
     pub(crate) pid: i32,
     /// Clock ticks after boot at which the process started: tells a reused pid.

@@ -6,7 +6,7 @@ use caps::Capability as Cap;
 use oci_spec::runtime::{Capabilities, Capability as Name, LinuxCapabilities};
 
 use crate::bundle::member;
-use crate::error::Notice;
+use crate::error::{Error, ErrorKind, Notice, Result};
 
 /// The capabilities in the order of their numbers (capabilities(7)).
 const TABLE: [(Name, Cap); 41] = [
@@ -137,6 +137,37 @@ pub const fn up_to(last: u32) -> u64 {
 /// The mask of the capability `name`, with or without `CAP_`, in any case.
 pub fn parse(name: &str) -> Option<u64> {
     Cap::from_str(&caps::to_canonical(name)).ok().map(|capability| capability.bitmask())
+}
+
+/// The mask of all of `names`.
+///
+/// # Errors
+/// A name that is no capability.
+pub fn parse_all(names: &[String]) -> Result<u64> {
+    names.iter().try_fold(0, |mask, name| match parse(name) {
+        Some(bit) => Ok(mask | bit),
+        None => Err(Error::new(ErrorKind::InvalidArgument, format!("unknown capability {name:?}"))
+            .hint("capabilities(7) lists their names")),
+    })
+}
+
+/// The sets of `own` with `mask` added as `exec --cap` does: never to the
+/// inheritable set (CVE-2022-29162), to the ambient one where inheritable already.
+pub fn granted(own: Option<&LinuxCapabilities>, mask: u64) -> LinuxCapabilities {
+    let mut sets = own.cloned().unwrap_or_default();
+    let (base, _) = CapabilitySets::of(own, u64::MAX, "");
+    let mut wanted = base;
+    wanted.grant(mask);
+    sets.set_bounding(Some(set_of(wanted.bounding)))
+        .set_effective(Some(set_of(wanted.effective)))
+        .set_permitted(Some(set_of(wanted.permitted)))
+        .set_inheritable(Some(set_of(wanted.inheritable)))
+        .set_ambient(Some(set_of(wanted.ambient)));
+    sets
+}
+
+fn set_of(mask: u64) -> Capabilities {
+    TABLE.iter().filter(|(_, capability)| capability.bitmask() & mask != 0).map(|(name, _)| *name).collect()
 }
 
 /// The names of the capabilities in `mask`, by number.

@@ -31,6 +31,8 @@ pub(crate) struct Request<'a> {
     pub(crate) listen_fds: u32,
     pub(crate) notify: bool,
     pub(crate) console_socket: Option<PathBuf>,
+    /// Rows and columns, where the configuration has none.
+    pub(crate) console_size: Option<(u16, u16)>,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) pidfd_socket: Option<PathBuf>,
 }

@@ -24,6 +24,8 @@ pub(crate) struct ExecRequest<'a> {
     pub(crate) in_cgroup: bool,
     pub(crate) handed_on: u32,
     pub(crate) console_socket: Option<PathBuf>,
+    /// Rows and columns, where the process object has none.
+    pub(crate) console_size: Option<(u16, u16)>,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) pidfd_socket: Option<PathBuf>,
 }
@@ -37,7 +39,7 @@ pub(crate) fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
     enter(&mut plan, request, &namespaces)?;
     plan.init("", Op::OpenRoot {});
     if request.process.terminal() == Some(true) {
-        process::console(&mut plan, request.process, request.base, false);
+        process::console(&mut plan, request.process, request.base, request.console_size, false);
     }
     let program = Program {
         process: request.process,

@@ -17,7 +17,7 @@ pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         // Missing ones are made, before the root may become read-only.
         plan.init("/process/cwd", Op::MakeDirectory { path: process.cwd().as_path().into(), mode: 0o755 });
         if process.terminal() == Some(true) {
-            super::process::console(plan, process, "/process", true);
+            super::process::console(plan, process, "/process", parts.request.console_size, true);
         } else {
             plan.init("", Op::ReopenNull {});
         }

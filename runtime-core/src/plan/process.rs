@@ -89,13 +89,14 @@ impl<'a> Program<'a> {
 }
 
 /// The terminal, from the devpts inside.
-pub(super) fn console(plan: &mut Plan, process: &Process, base: &str, mount: bool) {
-    let size = process.console_size();
-    let side = |pick: fn(&oci_spec::runtime::Box) -> u64| size.as_ref().map_or(0, pick);
+pub(super) fn console(plan: &mut Plan, process: &Process, base: &str, given: Option<(u16, u16)>, mount: bool) {
+    let wanted = process.console_size().as_ref().map(|size| (size.height(), size.width()));
+    let wanted = wanted.filter(|size| *size != (0, 0));
+    let (height, width) = wanted.or(given.map(|(rows, columns)| (rows.into(), columns.into()))).unwrap_or((0, 0));
     plan.init(format!("{base}/terminal"), Op::Console {
         mount: u64::from(mount),
-        width: side(|size| size.width()),
-        height: side(|size| size.height()),
+        width,
+        height,
         uid: u64::from(process.user().uid()),
     });
 }
@@ -139,7 +140,10 @@ fn profile<'a>(program: &Program<'a>) -> Option<&'a LinuxSeccomp> {
 
 fn filter(plan: &mut Plan, program: &Program<'_>) -> Result<Option<seccomp::Program>> {
     match profile(program) {
-        Some(profile) => seccomp::compile(profile, &mut plan.notices),
+        Some(profile) => {
+            let options = seccomp::Options::default();
+            seccomp::compile(profile, &options, &mut plan.notices)
+        }
         None => Ok(None),
     }
 }

@@ -10,3 +10,4 @@ mod processor;
 pub(crate) mod rlimit;
 mod signal;
 pub(crate) mod spawn;
+pub mod tty;
