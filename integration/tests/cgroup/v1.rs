@@ -1,6 +1,7 @@
 //! v1 and hybrid hosts. On a v2 host there is nothing to test here.
 
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
 use runtime_core::ErrorKind;
 use runtime_core::host::cgroup::{LiveCgroup, detect};
@@ -122,8 +123,10 @@ fn a_frozen_container_stops_until_thawed_and_sigkill_thaws_it() {
         scratch.live.freeze().unwrap();
         assert!(scratch.live.is_frozen().unwrap());
         let used = || scratch.live.stats().unwrap().cpu.unwrap().usage;
+        // The last slice is accounted when the processor is given up.
+        std::thread::sleep(Duration::from_millis(20));
         let before = used();
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
         assert_eq!(used(), before);
         scratch.live.thaw().unwrap();
         assert!(!scratch.live.is_frozen().unwrap());
