@@ -55,11 +55,7 @@ pub fn wait_ended(pidfd: BorrowedFd<'_>, deadline: Instant) -> nix::Result<bool>
 ///
 /// # Errors
 /// Those of poll(2).
-pub fn poll_until(
-    fd: BorrowedFd<'_>,
-    events: PollFlags,
-    deadline: Instant,
-) -> nix::Result<bool> {
+pub fn poll_until(fd: BorrowedFd<'_>, events: PollFlags, deadline: Instant) -> nix::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         // Rounded up, so that the last wait does not spin.

@@ -168,7 +168,7 @@ fn hint(directory: &Directory, write: &Write, errno: Errno) -> Option<String> {
         Errno::EBUSY if controller == "memory" => {
             Some("the container already uses more than that".to_owned())
         }
-        Errno::EACCES | Errno::EINVAL if controller == "cpuset" => {
+        Errno::EACCES | Errno::EINVAL | Errno::ERANGE if controller == "cpuset" => {
             Some("the list must be part of what the parent cgroup has".to_owned())
         }
         Errno::EPERM if controller == "devices" => {

@@ -60,7 +60,9 @@ impl LiveCgroup {
     }
 
     fn deny(&mut self, op: &CgroupOp) {
-        if let CgroupOp::MakeDirectory { directory, .. } | CgroupOp::InheritCpuset { directory } = op {
+        if let CgroupOp::MakeDirectory { directory, .. } | CgroupOp::InheritCpuset { directory } =
+            op
+        {
             self.denied.push(*directory);
         }
     }
@@ -68,7 +70,9 @@ impl LiveCgroup {
     fn make_directory(&self, directory: &Directory, made: &mut Made) -> Result<()> {
         let path = directory.relative();
         let result = match self.mkdir(&path, made) {
-            Err(Errno::ENOENT) => self.make_parents(directory, made).and_then(|()| self.mkdir(&path, made)),
+            Err(Errno::ENOENT) => {
+                self.make_parents(directory, made).and_then(|()| self.mkdir(&path, made))
+            }
             result => result,
         };
         match result {
@@ -114,14 +118,18 @@ impl LiveCgroup {
     fn cannot_make(&self, errno: Errno, path: &str) -> Error {
         let error = self.failed("mkdir", errno, path).context("creating the container's cgroup");
         match errno {
-            Errno::EROFS => error.hint("the cgroup file system is mounted read-only; remount it rw"),
+            Errno::EROFS => {
+                error.hint("the cgroup file system is mounted read-only; remount it rw")
+            }
             Errno::EACCES | Errno::EPERM => {
                 error.hint("the parent cgroup belongs to another user; have it delegated to you")
             }
             Errno::EAGAIN | Errno::ENOSPC => {
                 error.hint("a cgroup above reached its cgroup.max.descendants or cgroup.max.depth")
             }
-            Errno::EINVAL => error.hint("a cgroup above is threaded or not usable; see its cgroup.type"),
+            Errno::EINVAL => {
+                error.hint("a cgroup above is threaded or not usable; see its cgroup.type")
+            }
             _ => error,
         }
     }

@@ -24,7 +24,8 @@ impl LiveCgroup {
     pub fn remove(&self, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
-        let mut left: Vec<&Directory> = self.directories().map(|(_, directory)| directory).collect();
+        let mut left: Vec<&Directory> =
+            self.directories().map(|(_, directory)| directory).collect();
         loop {
             left = self.remove_each(left)?;
             let Some(first) = left.first() else { return Ok(()) };

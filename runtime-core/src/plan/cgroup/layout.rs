@@ -65,11 +65,8 @@ impl Layout {
             .flat_map(memberships_of)
             .find(|line| line.controllers.is_empty())
             .map_or("/", |line| line.path);
-        let hierarchy = Hierarchy {
-            controllers: Vec::new(),
-            mount: String::new(),
-            own: own.to_owned(),
-        };
+        let hierarchy =
+            Hierarchy { controllers: Vec::new(), mount: String::new(), own: own.to_owned() };
         Self { mode: Mode::V2, base: DEFAULT_BASE.to_owned(), hierarchies: vec![hierarchy] }
     }
 
@@ -120,8 +117,7 @@ impl LayoutFinder<'_> {
             let mount = hierarchy.mount[base.len()..].trim_matches('/');
             hierarchy.mount = mount.to_owned();
         }
-        // cpuset first: it must be filled before anything else can go wrong
-        // with a half-made cgroup; the v2 hierarchy last.
+        // A stable order, whatever the mounts' is; the v2 hierarchy last.
         self.found.sort_by(|a, b| order(a).cmp(&order(b)));
         Some(Layout { mode, base, hierarchies: self.found })
     }
@@ -299,7 +295,10 @@ mod tests {
 
     #[test]
     fn v2_takes_the_callers_cgroup_from_the_line_without_controllers() {
-        assert_eq!(Layout::v2(Some("1:cpu:/x\n0::/user.slice/a\n")).hierarchies[0].own, "/user.slice/a");
+        assert_eq!(
+            Layout::v2(Some("1:cpu:/x\n0::/user.slice/a\n")).hierarchies[0].own,
+            "/user.slice/a"
+        );
         assert_eq!(Layout::v2(None).hierarchies[0].own, "/");
     }
 }

@@ -158,9 +158,7 @@ fn limits(request: &CgroupRequest<'_>) -> Result<Limits> {
     match (request.resources, request.layout.mode) {
         (None, _) => Ok(Limits::default()),
         (Some(resources), Mode::V2) => resources::v2(resources),
-        (Some(resources), Mode::V1 | Mode::Hybrid) => {
-            resources::v1(resources, Present::default())
-        }
+        (Some(resources), Mode::V1 | Mode::Hybrid) => resources::v1(resources, Present::default()),
     }
 }
 
@@ -236,7 +234,9 @@ impl CgroupOp {
             None => PathBuf::new(),
         };
         match self {
-            Self::MakeDirectory { directory: at, .. } => format!("mkdir {}", directory(*at).display()),
+            Self::MakeDirectory { directory: at, .. } => {
+                format!("mkdir {}", directory(*at).display())
+            }
             Self::InheritCpuset { directory: at } => {
                 format!("copy the parent's cpuset to {}", directory(*at).display())
             }
@@ -250,7 +250,11 @@ impl CgroupOp {
                 format!("write {}/{write}", directory(*at).display())
             }
             Self::FilterDevices { directory: at, rules, .. } => {
-                format!("attach device filter to {}: {}", directory(*at).display(), rules.join(", "))
+                format!(
+                    "attach device filter to {}: {}",
+                    directory(*at).display(),
+                    rules.join(", ")
+                )
             }
             Self::Join { directory: at } => format!("join {}", directory(*at).display()),
         }

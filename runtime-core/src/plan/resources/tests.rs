@@ -197,7 +197,10 @@ fn an_idle_group_gets_no_weight() {
 fn negative_limits_mean_unlimited() {
     let resources = json!({"pids": {"limit": -1},
                            "hugepageLimits": [{"pageSize": "2MB", "limit": -1}]});
-    assert_eq!(on_v1(resources.clone())[0..2], ["pids.max = max", "hugetlb.2MB.limit_in_bytes = -1"]);
+    assert_eq!(
+        on_v1(resources.clone())[0..2],
+        ["pids.max = max", "hugetlb.2MB.limit_in_bytes = -1"]
+    );
     assert_eq!(on_v2(resources)[0..2], ["pids.max = max", "hugetlb.2MB.max = max"]);
 }
 

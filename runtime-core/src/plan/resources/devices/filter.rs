@@ -84,7 +84,9 @@ fn match_device(rule: &DeviceRule, skip: usize) -> Vec<Instruction> {
     tests.extend(rule.minor.map(|minor| (JUMP_NOT_EQUAL_32, MINOR, minor.cast_signed())));
     let count = tests.len();
     let jumps = tests.into_iter().enumerate();
-    jumps.map(|(i, (code, register, value))| jump(code, register, value, skip + count - 1 - i)).collect()
+    jumps
+        .map(|(i, (code, register, value))| jump(code, register, value, skip + count - 1 - i))
+        .collect()
 }
 
 fn verdict(rule: &DeviceRule) -> Vec<Instruction> {
@@ -97,12 +99,8 @@ fn verdict(rule: &DeviceRule) -> Vec<Instruction> {
         let take = constant(AND, WANTED, others);
         vec![take, jump(JUMP_NOT_EQUAL, WANTED, 0, 2), set_result, exit]
     } else {
-        let copy = Instruction {
-            code: COPY,
-            registers: SCRATCH | WANTED << 4,
-            offset: 0,
-            immediate: 0,
-        };
+        let copy =
+            Instruction { code: COPY, registers: SCRATCH | WANTED << 4, offset: 0, immediate: 0 };
         let denied = constant(AND, SCRATCH, bits(rule.access));
         vec![copy, denied, jump(JUMP_EQUAL, SCRATCH, 0, 2), set_result, exit]
     }

@@ -147,15 +147,15 @@ fn defaults() -> impl Iterator<Item = DeviceRule> {
     [
         (Char, None, None, MKNOD),
         (Block, None, None, MKNOD),
-        (Char, Some(1), Some(3), ALL),  // null
-        (Char, Some(1), Some(8), ALL),  // random
-        (Char, Some(1), Some(7), ALL),  // full
-        (Char, Some(5), Some(0), ALL),  // tty
-        (Char, Some(1), Some(5), ALL),  // zero
-        (Char, Some(1), Some(9), ALL),  // urandom
-        (Char, Some(5), Some(1), ALL),  // console
-        (Char, Some(136), None, ALL),   // pts
-        (Char, Some(5), Some(2), ALL),  // ptmx
+        (Char, Some(1), Some(3), ALL),    // null
+        (Char, Some(1), Some(8), ALL),    // random
+        (Char, Some(1), Some(7), ALL),    // full
+        (Char, Some(5), Some(0), ALL),    // tty
+        (Char, Some(1), Some(5), ALL),    // zero
+        (Char, Some(1), Some(9), ALL),    // urandom
+        (Char, Some(5), Some(1), ALL),    // console
+        (Char, Some(136), None, ALL),     // pts
+        (Char, Some(5), Some(2), ALL),    // ptmx
         (Char, Some(10), Some(200), ALL), // tun
     ]
     .into_iter()
