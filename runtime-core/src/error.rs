@@ -244,16 +244,11 @@ impl std::error::Error for Error {}
 /// Adds what was being done to a failing result.
 pub(crate) trait Context<T> {
     fn context(self, doing: impl FnOnce() -> String) -> Result<T>;
-    fn at(self, pointer: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T> Context<T> for Result<T> {
     fn context(self, doing: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| error.context(doing()))
-    }
-
-    fn at(self, pointer: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|error| error.at(pointer()))
     }
 }
 

@@ -89,7 +89,7 @@ fn wants_terminal(bundle: &Bundle) -> bool {
 }
 
 /// Where the service manager waits to hear that the container is ready.
-fn notify_socket() -> Option<PathBuf> {
+pub(super) fn notify_socket() -> Option<PathBuf> {
     let path = std::env::var_os("NOTIFY_SOCKET")?;
     (!path.is_empty()).then(|| Path::new(&path).to_owned())
 }

@@ -1,7 +1,5 @@
 //! `tare delete`: the end of a container.
 
-use runtime_core::ErrorKind;
-
 use super::{Command, Context};
 use crate::args::Count;
 use crate::failure::Outcome;
@@ -22,10 +20,7 @@ impl Command for Delete {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        let found = context.runtime()?.container(&self.id);
-        match found.and_then(|container| container.delete(self.force)) {
-            Err(error) if self.force && error.kind() == ErrorKind::NotFound => Ok(0),
-            result => Ok(result.map(|()| 0)?),
-        }
+        context.runtime()?.delete(&self.id, self.force)?;
+        Ok(0)
     }
 }

@@ -126,7 +126,7 @@ impl Exec {
             caps: self.cap,
         };
         let process = match &self.process {
-            Some(file) => ExecProcess::Document(document(file)?),
+            Some(file) => ExecProcess::Document(Box::new(document(file)?)),
             None if command.args.is_empty() => {
                 return Err(Failure::new("exec args cannot be empty"));
             }

@@ -1,5 +1,8 @@
 //! `tare start`: let the process of a created container go.
 
+use runtime_core::StartOptions;
+
+use super::create::notify_socket;
 use super::{Command, Context};
 use crate::args::Count;
 use crate::failure::Outcome;
@@ -17,7 +20,8 @@ impl Command for Start {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        context.runtime()?.container(&self.id)?.start()?;
+        let options = StartOptions { notify_socket: notify_socket() };
+        context.runtime()?.container(&self.id)?.start_with(&options)?;
         Ok(0)
     }
 }

@@ -119,7 +119,7 @@ impl State {
                     after: mounts::After { propagation, set: attr_set, clear: attr_clear },
                 }),
             Op::Remount { target, flags, data } => self.remount(target, flags, data),
-            Op::Propagation { target, flags } => self.propagation(target, flags),
+            Op::JoinCgroups { first, count } => namespaces::join_cgroups(first, count),
             Op::Symlink { path, content, replace } => self.symlink(path, content, replace != 0),
             Op::Device { path, mode, major, minor, uid, gid, bind } => self.device(&devices::Node {
                 path,

@@ -144,12 +144,6 @@ impl State {
         let data = (!data.is_empty()).then_some(data);
         sys::mount(c"", place.as_text(), None, flags | flag::MS_REMOUNT, data).during(Call::Mount).map(drop)
     }
-
-    pub fn propagation(&mut self, target: &CStr, flags: u64) -> Result<(), Fault> {
-        let mounted = path::open(self.root()?, target, flag::O_PATH).during(Call::Openat2)?;
-        let place = Buffer::of_descriptor(mounted.raw()).during(Call::Mount)?;
-        sys::mount(c"", place.as_text(), None, flags, None).during(Call::Mount).map(drop)
-    }
 }
 
 /// The plan checks what may be mounted below /proc by its name; a link in the

@@ -2,7 +2,7 @@
 
 use crate::host::{During, Fault, Host};
 use crate::ops::{Call, Fact};
-use crate::sys::{self, errno, flag};
+use crate::sys::{self, Fd, errno, flag};
 use crate::wire;
 use core::ffi::CStr;
 
@@ -14,6 +14,16 @@ pub fn join(slot: u64, kind: u64) -> Result<(), Fault> {
 pub fn time_offsets(text: &CStr) -> Result<(), Fault> {
     let file = sys::open(flag::AT_FDCWD, c"/proc/self/timens_offsets", flag::O_WRONLY, 0).during(Call::Open)?;
     sys::write(file.raw(), text.to_bytes()).during(Call::Write).map(drop)
+}
+
+/// The files were opened by the host side, whose right to write counts.
+pub fn join_cgroups(first: u64, count: u64) -> Result<(), Fault> {
+    for slot in first..first + count {
+        if let Some(file) = wire::descriptor(slot).map(Fd::from_raw) {
+            sys::write(file.raw(), b"0").during(Call::Write)?;
+        }
+    }
+    Ok(())
 }
 
 /// The child has this process's parent, so the host side can wait for it.

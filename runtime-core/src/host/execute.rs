@@ -102,7 +102,6 @@ impl<'a> Execution<'a> {
             HostOp::OpenNotify => self.directory.map_or(Ok(()), notify::open),
             HostOp::MakeCgroup => self.make_cgroup(),
             HostOp::LimitCgroup => self.limit_cgroup(),
-            HostOp::JoinCgroup => self.join_cgroup(),
             HostOp::Spawn { .. } => self.spawn(),
             HostOp::DenySetgroups => self.write_proc("setgroups", "deny"),
             HostOp::UidMap(map) => self.write_proc("uid_map", map),
@@ -164,17 +163,12 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn join_cgroup(&self) -> Result<()> {
-        let Some(live) = &self.cgroup else { return Ok(()) };
-        let init = self.init()?;
-        if init.in_cgroup { live.join_v1(init.pid) } else { live.join(init.pid) }
-    }
-
     fn spawn(&mut self) -> Result<()> {
         let mut surroundings =
             self.surroundings.take().ok_or_else(|| Error::new(ErrorKind::System, "the plan starts init twice"))?;
         if let Some(live) = &self.cgroup {
             surroundings.cgroup = live.v2_descriptor()?;
+            surroundings.tasks = live.v1_task_files()?;
         }
         self.init = Some(spawn::start(self.plan, surroundings)?);
         Ok(())

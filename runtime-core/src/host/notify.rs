@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 /// The directory in the state directory, and the socket in it.
 pub(crate) const DIRECTORY: &str = "notify";
 pub(crate) const SOCKET: &str = "notify.sock";
-/// Where the container finds it.
-pub(crate) const INSIDE: &str = "/run/notify";
 
 /// How long the supervisor may take to have read everything (BARRIER=1).
 const BARRIER: Duration = Duration::from_secs(30);

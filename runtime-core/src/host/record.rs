@@ -7,7 +7,7 @@
 //! that died.
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::plan::Cgroup;
+use crate::plan::cgroup::Cgroup;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -171,9 +171,10 @@ impl Directory {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let failed = os("open", &self.path.join(name));
+        let path = self.path.join(name);
+        let failed = os("open", &path);
         let file = nix::fcntl::openat(&self.fd, name, flags, Mode::from_bits_retain(0o600)).map_err(failed)?;
-        File::from(file).write_all(bytes).map_err(|error| Error::io("write", &error).path(self.path.join(name)))
+        File::from(file).write_all(bytes).map_err(|error| Error::io("write", &error).path(&path))
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {

@@ -21,8 +21,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) stdio: Option<[OwnedFd; 3]>,
     /// Descriptors handed on as 3, 4, … in the place of inherited ones.
     pub(crate) given: Vec<OwnedFd>,
-    /// The cgroup to start in (v2).
+    /// The directory of the v2 cgroup to start in.
     pub(crate) cgroup: Option<OwnedFd>,
+    /// Files of v1 cgroups, in which init writes itself.
+    pub(crate) tasks: Vec<OwnedFd>,
     /// The process whose namespaces are joined.
     pub(crate) process: Option<BorrowedFd<'a>>,
     /// How long init may be silent.
@@ -35,7 +37,6 @@ pub(crate) struct Init {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) channel: Channel,
-    pub(crate) in_cgroup: bool,
 }
 
 /// A descriptor for init: one of ours, or one that the caller has open.
@@ -73,21 +74,52 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
         None => handed.extend([const { Handed::Nothing }; 3]),
     }
     let mut given = surroundings.given.into_iter();
+    let mut tasks = surroundings.tasks.into_iter();
+    let mut v2_slot = None;
     for descriptor in &plan.descriptors {
-        handed.push(open_for(descriptor, &mut given, surroundings.process, lowest)?);
+        handed.push(match descriptor {
+            Descriptor::Tasks => tasks.next().map_or(Ok(Handed::Nothing), |file| above(file, lowest).map(Handed::Owned))?,
+            Descriptor::V2Tasks => {
+                v2_slot = Some(handed.len());
+                Handed::Nothing
+            }
+            other => open_for(other, &mut given, surroundings.process, lowest)?,
+        });
     }
     debug_assert!(handed.len() as u64 >= slot::FIRST_FREE);
+    let directory = surroundings.directory.unwrap_or(Path::new("/"));
+    let first = launch(plan, &handed, directory, surroundings.cgroup.as_ref().map(AsFd::as_fd));
+    let started = match (first, surroundings.cgroup, v2_slot) {
+        (Err(error), Some(cgroup), Some(place)) if cannot_start_inside(&error) => {
+            handed[place] = Handed::Owned(above(open_tasks(&cgroup)?, lowest)?);
+            launch(plan, &handed, directory, None)?
+        }
+        (first, ..) => first?,
+    };
+    Ok(Init { pid: started.pid, pidfd: started.pidfd, channel })
+}
+
+fn launch(
+    plan: &Plan,
+    handed: &[Handed<'_>],
+    directory: &Path,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<sys::spawn::Started> {
     let table: Vec<RawFd> = handed.iter().map(Handed::number).collect();
     let keep: Vec<RawFd> = table.iter().copied().filter(|number| *number >= 0).collect();
-    let image = image::with_plan(&plan.encode(&table), surroundings.directory.unwrap_or(Path::new("/")))?;
-    let started = sys::spawn::spawn(&sys::spawn::Start {
-        image: image.as_fd(),
-        keep: &keep,
-        namespaces: plan.clone_flags,
-        cgroup: surroundings.cgroup.as_ref().map(AsFd::as_fd),
-    })
-    .map_err(|error| spawn_failed(&error, plan.clone_flags))?;
-    Ok(Init { pid: started.pid, pidfd: started.pidfd, channel, in_cgroup: started.in_cgroup })
+    let image = image::with_plan(&plan.encode(&table), directory)?;
+    let start = sys::spawn::Start { image: image.as_fd(), keep: &keep, namespaces: plan.clone_flags, cgroup };
+    sys::spawn::spawn(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
+}
+
+/// Starting in a cgroup is of Linux 5.7; before, init moves itself.
+fn cannot_start_inside(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
+}
+
+fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {
+    nix::fcntl::openat(cgroup, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::os("open", errno as i32).path("cgroup.procs"))
 }
 
 fn spawn_failed(error: &std::io::Error, namespaces: u64) -> Error {
@@ -124,6 +156,7 @@ fn open_for<'a>(
             })?;
             Ok(Handed::Owned(above(namespace, lowest)?))
         }
+        Descriptor::Tasks | Descriptor::V2Tasks => Ok(Handed::Nothing),
         Descriptor::Process => Ok(process.map_or(Handed::Nothing, Handed::Borrowed)),
         Descriptor::Inherited(index) => {
             if let Some(fd) = given.next() {

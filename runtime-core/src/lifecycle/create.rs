@@ -102,9 +102,9 @@ fn check_terminal(terminal: Option<bool>, options: &CreateOptions, run: bool) ->
     let refuse = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text).at("/process/terminal"));
     match (terminal == Some(true), &options.console_socket) {
         (true, None) if !(run && options.foreground_console) => {
-            refuse("cannot allocate tty if runc will detach without setting console socket")
+            refuse("cannot allocate tty if the runtime will detach without setting console socket")
         }
-        (false, Some(_)) => refuse("cannot use console socket if runc will not detach or allocate tty"),
+        (false, Some(_)) => refuse("cannot use console socket if the runtime will not detach or allocate tty"),
         _ => Ok(()),
     }
 }
@@ -164,6 +164,7 @@ impl<'a> Creation<'a> {
             stdio: options.stdio,
             given: options.fds,
             cgroup: None,
+            tasks: Vec::new(),
             process: None,
             patience: patience(&made.plan),
         };

@@ -3,7 +3,7 @@
 use super::create::{handed_on, patience};
 use super::process::Process;
 use super::status::{first, status};
-use super::{Container, ExecCommand, ExecOptions, ExecProcess, cgroup_of};
+use super::{Container, ExecCommand, ExecOptions, ExecProcess};
 use crate::bundle::{parse_spec, validate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::LiveCgroup;
@@ -11,6 +11,7 @@ use crate::host::execute::{Execution, await_exec};
 use crate::host::facts;
 use crate::host::record::Record;
 use crate::host::spawn::Surroundings;
+use crate::plan::cgroup::Cgroup;
 use crate::plan::{self, ExecRequest, capabilities};
 use crate::state::Status;
 use oci_spec::runtime as oci;
@@ -30,7 +31,8 @@ impl Container {
         let (spec, _) = parse_spec(&directory.load_config()?)?;
         let (process, base) = whole(process, &spec)?;
         check_terminal(&process, &options)?;
-        let cgroup = cgroup_of(&record)?.map(|_| sub_cgroup(&record, &options.cgroup)).transpose()?.flatten();
+        let place = sub_cgroup(&record, &options.cgroup)?;
+        let cgroup = place.clone().map(LiveCgroup::open).transpose()?;
         let facts = facts::gather(false)?;
         let plan = plan::exec(&ExecRequest {
             id: &self.id,
@@ -39,7 +41,7 @@ impl Container {
             facts: &facts,
             base,
             no_new_keyring: record.no_new_keyring,
-            in_cgroup: cgroup.is_some(),
+            cgroup: place.as_ref(),
             handed_on: handed_on(options.inherit_fds, &options.fds),
             console_socket: options.console_socket,
             console_size: options.console_size,
@@ -52,6 +54,7 @@ impl Container {
             stdio: options.stdio,
             given: options.fds,
             cgroup: None,
+            tasks: Vec::new(),
             process: Some(target.pidfd.as_fd()),
             patience: patience(&plan),
         };
@@ -80,20 +83,20 @@ fn check_terminal(process: &oci::Process, options: &ExecOptions) -> Result<()> {
     let refuse = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text));
     match (process.terminal() == Some(true), &options.console_socket) {
         (true, None) if !options.foreground_console => {
-            refuse("cannot allocate tty if runc will detach without setting console socket")
+            refuse("cannot allocate tty if the runtime will detach without setting console socket")
         }
-        (false, Some(_)) => refuse("cannot use console socket if runc will not detach or allocate tty"),
+        (false, Some(_)) => refuse("cannot use console socket if the runtime will not detach or allocate tty"),
         _ => Ok(()),
     }
 }
 
-fn sub_cgroup(record: &Record, wanted: &[String]) -> Result<Option<LiveCgroup>> {
+fn sub_cgroup(record: &Record, wanted: &[String]) -> Result<Option<Cgroup>> {
     let Some(own) = &record.cgroup else { return Ok(None) };
     let place = wanted.iter().try_fold(own.clone(), |place, wanted| match wanted.split_once(':') {
         Some((controllers, path)) => place.sub_cgroup(&controllers.split(',').collect::<Vec<_>>(), path),
         None => place.sub_cgroup(&[], wanted),
     })?;
-    LiveCgroup::open(place).map(Some)
+    Ok(Some(place))
 }
 
 /// The process object with everything in it, and its place in the configuration.

@@ -53,7 +53,6 @@ pub(crate) fn container(request: &Request<'_>) -> Result<Plan> {
     let linux = spec.linux().as_ref();
     let entries = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     let mut plan = Plan::new();
-    plan.notices.extend(request.bundle.notices().iter().cloned());
     let mut parts = Parts {
         request,
         spec,

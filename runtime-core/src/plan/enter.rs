@@ -9,6 +9,7 @@ use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWT
 use super::container::Parts;
 use super::namespaces::{Join, names_of};
 use super::ops::{Op, point};
+use super::cgroup::Cgroup;
 use super::{Descriptor, HostOp, Plan};
 use crate::error::Result;
 use oci_spec::runtime::LinuxIdMapping;
@@ -35,8 +36,6 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     join(plan, parts);
     if in_child {
         child(plan, parts, created)?;
-    } else if plan.cgroup.is_some() {
-        plan.host("", HostOp::JoinCgroup);
     }
     plan.init("", Op::Session {});
     if !parts.request.no_new_keyring {
@@ -61,21 +60,28 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
     }
 }
 
+/// Init writes itself into the cgroups that its clone did not put it into. The
+/// later, the less of the set-up counts against the container's memory.
+pub(super) fn join_cgroups(plan: &mut Plan, cgroup: &Cgroup) {
+    let first = super::ops::slot::FIRST_FREE + plan.descriptors.len() as u64;
+    for directory in &cgroup.directories {
+        plan.descriptor(if directory.is_v2() { Descriptor::V2Tasks } else { Descriptor::Tasks });
+    }
+    plan.init("/linux/cgroupsPath", Op::JoinCgroups { first, count: cgroup.directories.len() as u64 });
+}
+
 /// The child is made once everything that it inherits is in place.
 fn child(plan: &mut Plan, parts: &Parts<'_>, created: u64) -> Result<()> {
     let namespaces = &parts.namespaces;
     if namespaces.creates(CLONE_NEWUSER) {
         plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWUSER });
     }
-    plan.sync(point::IDENTITY, |plan| {
-        if plan.cgroup.is_some() {
-            plan.host("", HostOp::JoinCgroup);
-        }
-        if namespaces.creates(CLONE_NEWUSER) {
+    if namespaces.creates(CLONE_NEWUSER) {
+        plan.sync(point::IDENTITY, |plan| {
             maps(plan, parts);
-        }
-        Ok(())
-    })?;
+            Ok(())
+        })?;
+    }
     if namespaces.has(CLONE_NEWUSER) {
         plan.init("/linux/namespaces", Op::BecomeRoot {});
     }

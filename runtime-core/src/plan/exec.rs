@@ -2,8 +2,9 @@
 //! way to execve.
 
 use super::clone_flags::{CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
+use super::cgroup::Cgroup;
 use super::namespaces::{Namespaces, names_of};
-use super::ops::{Op, point};
+use super::ops::Op;
 use super::process::{End, Program};
 use super::{Descriptor, Facts, HostOp, Plan, process};
 use crate::error::Result;
@@ -21,7 +22,8 @@ pub(crate) struct ExecRequest<'a> {
     /// Where the process object was read, for the places of errors.
     pub(crate) base: &'static str,
     pub(crate) no_new_keyring: bool,
-    pub(crate) in_cgroup: bool,
+    /// The cgroup to run in.
+    pub(crate) cgroup: Option<&'a Cgroup>,
     pub(crate) handed_on: u32,
     pub(crate) console_socket: Option<PathBuf>,
     /// Rows and columns, where the process object has none.
@@ -65,18 +67,15 @@ pub(crate) fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
 /// counts for children only.
 fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) -> Result<()> {
     let joined = namespaces.join.iter().fold(namespaces.create, |flags, join| flags | join.kind.flag);
-    plan.host("", HostOp::Spawn { namespaces: names_of(0), into_cgroup: request.in_cgroup });
+    plan.host("", HostOp::Spawn { namespaces: names_of(0), into_cgroup: request.cgroup.is_some_and(|cgroup| cgroup.v2_directory().is_some()) });
     if let Some(score) = request.process.oom_score_adj() {
         plan.host(format!("{}/oomScoreAdj", request.base), HostOp::OomScore(i64::from(score)));
     }
     plan.init("", Op::Signals { reset: request.facts.ignored_signals });
     plan.init("", Op::Stdio {});
-    if request.in_cgroup {
+    if let Some(cgroup) = request.cgroup {
         // Before a child is made, which would stay behind.
-        plan.sync(point::CGROUP, |plan| {
-            plan.host("", HostOp::JoinCgroup);
-            Ok(())
-        })?;
+        super::enter::join_cgroups(plan, cgroup);
     }
     if joined != 0 {
         let slot = plan.descriptor(Descriptor::Process);

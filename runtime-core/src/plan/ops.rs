@@ -200,8 +200,9 @@ operations! {
     Signals = 52 { reset: Word }
     /// Become the container's program.
     Exec = 53 { args: List, env: List, home: Word }
-    /// Remount the root of the mount at `target` with the propagation given.
-    Propagation = 54 { target: Text, flags: Word }
+    /// Write itself into cgroups, by their files in `count` slots from `first` on.
+    /// A lone process that moves itself need not wait for a lock of the whole host.
+    JoinCgroups = 54 { first: Word, count: Word }
 }
 
 /// What a message of init says.
@@ -218,8 +219,6 @@ pub enum Fact {
     Console = 4,
     /// The seccomp listener will be descriptor `value` of this process.
     Listener = 5,
-    /// Not fatal: `op` could not do all it was asked.
-    Warning = 6,
 }
 
 impl Fact {
@@ -231,7 +230,6 @@ impl Fact {
             3 => Self::Child,
             4 => Self::Console,
             5 => Self::Listener,
-            6 => Self::Warning,
             _ => return None,
         })
     }
@@ -380,8 +378,6 @@ calls! {
 pub mod point {
     /// In a new user namespace (or a child for another reason): the host writes id maps and offsets.
     pub const IDENTITY: u64 = 1;
-    /// The cgroups must be joined now.
-    pub const CGROUP: u64 = 2;
     /// Mounts are in place; the host runs prestart and createRuntime hooks.
     pub const MOUNTED: u64 = 3;
     /// All is set: the host records the container, then init waits at the gate or executes.

@@ -2,9 +2,9 @@
 
 use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNS, CLONE_NEWUSER};
 use super::container::Parts;
-use super::devices;
+use super::{devices, enter};
 use super::mounts::options::MountOptions;
-use super::ops::{NO_SLOT, Op, point};
+use super::ops::{NO_SLOT, Op};
 use super::wire::Text;
 use super::Plan;
 use crate::bundle::{below_root, item};
@@ -193,14 +193,16 @@ fn is_bound_dev(mount: &Mount) -> bool {
 
 /// From here on init is in its cgroups, and a cgroup namespace has the right root.
 fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
-    let done = plan.steps.iter().any(|step| {
-        matches!(&step.action, super::Action::Init(Op::Sync { point: point::CGROUP }))
-    });
-    if done || !parts.namespaces.creates(CLONE_NEWCGROUP) {
+    let is_join = |step: &super::Step| matches!(&step.action, super::Action::Init(Op::JoinCgroups { .. }));
+    if plan.steps.iter().any(is_join) {
         return Ok(());
     }
-    plan.sync(point::CGROUP, |_| Ok(()))?;
-    plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWCGROUP });
+    if let Some(cgroup) = &parts.cgroup {
+        enter::join_cgroups(plan, cgroup);
+    }
+    if parts.namespaces.creates(CLONE_NEWCGROUP) {
+        plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWCGROUP });
+    }
     Ok(())
 }
 

@@ -30,7 +30,7 @@ impl Plan {
         let Some(cgroup) = &self.cgroup else { return Vec::new() };
         let belongs = |op: &CgroupOp| match (&step.action, op) {
             (Action::Host(HostOp::LimitCgroup), CgroupOp::Write { .. } | CgroupOp::FilterDevices { .. }) => true,
-            (Action::Host(HostOp::JoinCgroup), CgroupOp::Join { .. }) => true,
+            (Action::Init(Op::JoinCgroups { .. }), CgroupOp::Join { .. }) => true,
             (
                 Action::Host(HostOp::MakeCgroup),
                 CgroupOp::MakeDirectory { .. }
@@ -63,7 +63,6 @@ fn host_op(op: &HostOp) -> String {
         HostOp::OpenNotify => "make the directory of the notification socket".to_owned(),
         HostOp::MakeCgroup => "make the cgroup".to_owned(),
         HostOp::LimitCgroup => "limit the cgroup".to_owned(),
-        HostOp::JoinCgroup => "move init into the cgroup".to_owned(),
         HostOp::Spawn { namespaces, into_cgroup } => {
             let place = if *into_cgroup { ", in its v2 cgroup" } else { "" };
             match namespaces.as_slice() {
@@ -98,7 +97,6 @@ fn limit(value: u64) -> String {
 fn point_name(number: u64) -> &'static str {
     match number {
         point::IDENTITY => "identity",
-        point::CGROUP => "cgroup",
         point::MOUNTED => "mounted",
         point::READY => "ready",
         _ => "unknown",
@@ -135,7 +133,7 @@ pub(super) fn init_op(op: &Op) -> String {
             format!("{kind} {from} on {target} ({}){cleared}", options(*set, ""))
         }
         Op::Remount { target, flags, data } => format!("remount {target} ({})", options(*flags, &data.to_string())),
-        Op::Propagation { target, flags } => format!("make {target} {}", propagation(*flags)),
+        Op::JoinCgroups { .. } => "join the cgroup".to_owned(),
         Op::Symlink { path, content, .. } => format!("link {path} to {content}"),
         Op::Device { path, mode, major, minor, uid, gid, bind } => {
             let how = if *bind == 1 { "bind" } else { "make" };

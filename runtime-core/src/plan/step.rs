@@ -50,8 +50,6 @@ pub enum HostOp {
     MakeCgroup,
     /// Set its limits.
     LimitCgroup,
-    /// Move init into it, where its clone did not do so.
-    JoinCgroup,
     /// Start init.
     Spawn {
         /// Its new namespaces.
@@ -137,6 +135,10 @@ pub enum Descriptor {
     Namespace(PathBuf),
     /// The process whose namespaces are joined.
     Process,
+    /// The `tasks` file of a v1 cgroup.
+    Tasks,
+    /// The `cgroup.procs` file of the v2 cgroup, where init could not be started inside.
+    V2Tasks,
     /// Descriptor `3 + n` of the calling program, handed on.
     Inherited(u32),
     /// The tree of a bind mount's source.

@@ -35,8 +35,6 @@ pub(crate) struct Start<'a> {
 pub(crate) struct Started {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
-    /// Whether it started in the cgroup asked for; if not, it must be moved.
-    pub(crate) in_cgroup: bool,
 }
 
 /// What the child reads and writes; it lives on the parent's stack, and the parent waits.
@@ -81,7 +79,7 @@ pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
         environment: [std::ptr::null()],
         errno: 0,
     };
-    let (pid, pidfd, in_cgroup) = clone(start, &mut child)?;
+    let (pid, pidfd) = clone(start, &mut child)?;
     if child.errno != 0 {
         // The child has ended without becoming the program.
         let pidfd = std::os::fd::AsFd::as_fd(&pidfd);
@@ -90,14 +88,16 @@ pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
         let _ = super::pidfd::reap(pidfd);
         return Err(io::Error::from_raw_os_error(child.errno));
     }
-    Ok(Started { pid, pidfd, in_cgroup })
+    Ok(Started { pid, pidfd })
 }
 
-/// The newest way the kernel takes. The older ones do not reset signal handlers,
-/// so no signal may arrive in the child: a handler would run in shared memory.
-fn clone(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd, bool)> {
+/// The newest way the kernel takes; only that when a cgroup is asked for. The
+/// older ones do not reset signal handlers, so no signal may arrive in the child:
+/// a handler would run in shared memory.
+fn clone(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
     match clone3(start, child, true) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {}
+        Err(error)
+            if start.cgroup.is_none() && matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {}
         answer => return answer,
     }
     let blocked = super::signal::BlockAll::new()?;
@@ -109,7 +109,7 @@ fn clone(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd, bool
     answer
 }
 
-fn clone3(start: &Start<'_>, child: &mut Child, newest: bool) -> io::Result<(i32, OwnedFd, bool)> {
+fn clone3(start: &Start<'_>, child: &mut Child, newest: bool) -> io::Result<(i32, OwnedFd)> {
     let mut stack = Stack(std::mem::MaybeUninit::uninit());
     let mut pidfd: RawFd = -1;
     let mut arguments = CloneArgs {
@@ -120,21 +120,20 @@ fn clone3(start: &Start<'_>, child: &mut Child, newest: bool) -> io::Result<(i32
         stack_size: STACK as u64,
         ..CloneArgs::default()
     };
-    let into = if newest { start.cgroup } else { None };
     if newest {
         arguments.flags |= CLONE_CLEAR_SIGHAND;
     }
-    if let Some(cgroup) = into {
+    if let Some(cgroup) = start.cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = cgroup.as_raw_fd() as u64;
     }
     let call = [&raw const arguments as usize, size_of::<CloneArgs>(), 0, 0, 0];
     // SAFETY: CLONE_VFORK keeps this frame, with the stack and `child`, in place until the child has left it.
     let answer = unsafe { clone_calling(libc::SYS_clone3 as usize, call, run, (&raw mut *child).cast()) };
-    finish(answer, &pidfd, into.is_some())
+    finish(answer, &pidfd)
 }
 
-fn clone_old(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd, bool)> {
+fn clone_old(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
     let mut stack = Stack(std::mem::MaybeUninit::uninit());
     let mut pidfd: RawFd = -1;
     let top = stack.0.as_mut_ptr() as u64 + STACK as u64;
@@ -142,16 +141,16 @@ fn clone_old(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd, 
     let call = clone_arguments(flags, top, &raw mut pidfd as u64);
     // SAFETY: as in `clone3`.
     let answer = unsafe { clone_calling(libc::SYS_clone as usize, call, run, (&raw mut *child).cast()) };
-    finish(answer, &pidfd, false)
+    finish(answer, &pidfd)
 }
 
-fn finish(answer: isize, pidfd: &RawFd, in_cgroup: bool) -> io::Result<(i32, OwnedFd, bool)> {
+fn finish(answer: isize, pidfd: &RawFd) -> io::Result<(i32, OwnedFd)> {
     if answer < 0 {
         return Err(io::Error::from_raw_os_error(-answer as i32));
     }
     // SAFETY: the kernel wrote a new descriptor there, seen through the reference after the call.
     let pidfd = unsafe { OwnedFd::from_raw_fd(std::ptr::read_volatile(pidfd)) };
-    Ok((answer as i32, pidfd, in_cgroup))
+    Ok((answer as i32, pidfd))
 }
 
 /// The child, in the parent's memory on its own stack: system calls and nothing else.
