@@ -47,8 +47,8 @@ fn protect() {
 /// Carries out the plan; comes back only when something failed.
 fn run(host: &mut Host) -> Result<(), Fault> {
     let (mut reader, count) = wire::Reader::new().ok_or(Fault::new(Call::Plan, sys::errno::EBADMSG))?;
+    carry_out::program::close_strangers()?;
     let mut state = State::new();
-    state.close_strangers()?;
     for _ in 0..count {
         let (place, op) = ops::Op::decode(&mut reader).ok_or(Fault::new(Call::Plan, sys::errno::EBADMSG))?;
         host.at(place);

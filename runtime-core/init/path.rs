@@ -175,39 +175,21 @@ pub fn make_directories(root: i32, path: &CStr, mode: u32, plain: bool) -> Resul
         Err(errno::ENOENT) => {}
         answer => return answer.during(Call::Openat2),
     }
-    let bytes = path.to_bytes();
-    let mut parent = look(c"/").during(Call::Openat2)?;
-    let mut start = 0;
-    while start < bytes.len() {
-        let end = bytes[start..].iter().position(|byte| *byte == b'/').map_or(bytes.len(), |slash| start + slash);
-        let name = &bytes[start..end];
-        if !name.is_empty() {
-            let prefix = Buffer::of(&bytes[..end]).during(Call::Openat2)?;
-            let next = match look(prefix.as_text()) {
-                Err(errno::ENOENT) => {
-                    make_directory(parent.raw(), name, mode)?;
-                    look(prefix.as_text())
-                }
-                answer => answer,
-            };
-            parent = next.during(Call::Openat2)?;
-        }
-        start = end + 1;
-    }
-    Ok(parent)
-}
-
-/// Makes one directory; one that is there already is fine. A missing component
-/// called `..` has no meaning.
-fn make_directory(parent: i32, name: &[u8], mode: u32) -> Result<(), Fault> {
-    if matches!(name, b"." | b"..") {
+    let (above, name) = split(path);
+    if matches!(name, b"" | b"." | b"..") {
+        // A missing component called `..` has no meaning.
         return Err(Fault::new(Call::Mkdirat, errno::ENOENT));
     }
+    let above = Buffer::of(above).during(Call::Openat2)?;
+    let above = if above.as_bytes().is_empty() { c"/" } else { above.as_text() };
+    let parent = make_directories(root, above, mode, plain)?;
     let name = Buffer::of(name).during(Call::Mkdirat)?;
-    match sys::mkdirat(parent, name.as_text(), mode) {
-        Err(errno::EEXIST) => Ok(()),
-        answer => answer.during(Call::Mkdirat).map(drop),
+    match sys::mkdirat(parent.raw(), name.as_text(), mode) {
+        Ok(_) | Err(errno::EEXIST) => {}
+        Err(errno) => return Err(Fault::new(Call::Mkdirat, errno)),
     }
+    // Just made: whatever is there by now is taken as it is, never followed.
+    sys::open(parent.raw(), name.as_text(), AS_DIRECTORY | flag::O_NOFOLLOW, 0).during(Call::Open)
 }
 
 /// Opens the file `path` below `root` as a place to mount on, making an empty

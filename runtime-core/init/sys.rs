@@ -87,8 +87,12 @@ macro_rules! call0 {
     }};
 }
 
-/// An open file, closed when dropped.
+/// An open file. What is small in number is left open when dropped: a single
+/// call closes all such before the wait for `start`, and execve does at the end.
 pub struct Fd(i32);
+
+/// Far below the usual limit of 1024 open files.
+const KEPT_OPEN: i32 = 256;
 
 impl Fd {
     pub fn raw(&self) -> i32 {
@@ -107,7 +111,9 @@ impl Fd {
 
 impl Drop for Fd {
     fn drop(&mut self) {
-        let _ = close(self.0);
+        if self.0 >= KEPT_OPEN {
+            let _ = close(self.0);
+        }
     }
 }
 
@@ -576,6 +582,11 @@ pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Answer<usize>
     let high = |set: u64| (set >> 32) as u32;
     let data = [low(effective), low(permitted), low(inheritable), high(effective), high(permitted), high(inheritable)];
     call!(nr::CAPSET, header.as_ptr(), data.as_ptr())
+}
+
+pub fn set_limit(resource: u64, soft: u64, hard: u64) -> Answer<usize> {
+    let limit = [soft, hard];
+    call!(nr::PRLIMIT64, 0, resource, limit.as_ptr(), 0)
 }
 
 pub fn sched_setattr(attr: &[u8]) -> Answer<usize> {

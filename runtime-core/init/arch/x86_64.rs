@@ -182,6 +182,7 @@ pub mod nr {
     pub const ACCEPT4: usize = 288;
     pub const DUP3: usize = 292;
     pub const SETNS: usize = 308;
+    pub const PRLIMIT64: usize = 302;
     pub const SCHED_SETATTR: usize = 314;
     pub const SECCOMP: usize = 317;
     pub const MEMFD_CREATE: usize = 319;

@@ -9,7 +9,7 @@ mod masks;
 mod mounts;
 mod namespaces;
 mod procfs;
-mod program;
+pub mod program;
 mod rootfs;
 mod security;
 
@@ -17,15 +17,17 @@ use crate::host::{During, Fault, Host};
 use crate::ops::{Call, Fact, Op};
 use crate::path::Buffer;
 use crate::sys::{self, Fd, errno};
-use crate::wire;
+
 use core::ffi::CStr;
 
 /// What one operation leaves for later ones.
 pub struct State {
     root: Option<Fd>,
     pivoted: bool,
-    /// The directory that the last device or link was made in.
+    /// The directory that the last device or link was made in, reached without links.
     directory: Option<(&'static [u8], Fd)>,
+    /// The directory that the last bind mount's target was made in.
+    beside: Option<(&'static [u8], Fd)>,
     /// The host's /dev/null, as a tree to clone.
     null: Option<Fd>,
     /// The empty tmpfs that hides directories.
@@ -43,33 +45,13 @@ impl State {
             root: None,
             pivoted: false,
             directory: None,
+            beside: None,
             null: None,
             mask: None,
             after_filter: None,
             postponed_directory: None,
             program: None,
             home: Buffer::new(),
-        }
-    }
-
-    /// Closes every descriptor above the standard streams that the plan does
-    /// not name: what the embedding program left open at exec.
-    pub fn close_strangers(&self) -> Result<(), Fault> {
-        let mut first = 3u32;
-        loop {
-            let next = (0..wire::descriptors())
-                .filter_map(wire::descriptor)
-                .map(|fd| fd as u32)
-                .filter(|fd| *fd >= first)
-                .min();
-            let last = next.map_or(u32::MAX, |fd| fd.wrapping_sub(1));
-            if last >= first {
-                program::close_range(first, last, false)?;
-            }
-            match next {
-                Some(fd) => first = fd + 1,
-                None => return Ok(()),
-            }
         }
     }
 
@@ -119,7 +101,10 @@ impl State {
                     after: mounts::After { propagation, set: attr_set, clear: attr_clear },
                 }),
             Op::Remount { target, flags, data } => self.remount(target, flags, data),
-            Op::JoinCgroups { first, count } => namespaces::join_cgroups(first, count),
+            Op::Rlimit { resource, soft, hard } => {
+                sys::set_limit(resource, soft, hard).during(Call::Prlimit).map(drop)
+            }
+            Op::JoinCgroups { tasks, slot } => namespaces::join_cgroups(tasks, slot),
             Op::Symlink { path, content, replace } => self.symlink(path, content, replace != 0),
             Op::Device { path, mode, major, minor, uid, gid, bind } => self.device(&devices::Node {
                 path,

@@ -83,6 +83,7 @@ fn attributes(set: u64, clear: u64) -> (u64, u64) {
 impl State {
     pub fn mount_filesystem(&mut self, mount: &Filesystem) -> Result<(), Fault> {
         self.directory = None;
+        self.beside = None;
         let root = self.root()?;
         // /proc and /sys are written to by privileged code: they must be where
         // they seem to be (CVE-2019-19921, CVE-2023-27561).
@@ -108,7 +109,6 @@ impl State {
         self.directory = None;
         let tree = open_source(bind)?;
         let target = self.bind_target(bind.target, &tree)?;
-        refuse_hidden_proc(bind.target, &target)?;
         let (set, clear) = attributes(bind.set, bind.clear);
         let changed = (set, clear) != (0, 0);
         let old_way = changed
@@ -127,14 +127,38 @@ impl State {
     }
 
     /// A directory for a directory, a file for anything else; made when missing.
-    fn bind_target(&self, target: &CStr, tree: &Fd) -> Result<Fd, Fault> {
+    fn bind_target(&mut self, target: &'static CStr, tree: &Fd) -> Result<Fd, Fault> {
         let root = self.root()?;
-        let is_directory = sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_directory();
-        if is_directory {
-            path::make_directories(root, target, 0o755, false)
+        let found = if !sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_directory() {
+            self.beside = None;
+            path::make_file(root, target)?
+        } else if let Some(made) = self.make_beside(target)? {
+            return Ok(made);
         } else {
-            path::make_file(root, target)
+            self.beside = None;
+            path::make_directories(root, target, 0o755, false)?
+        };
+        refuse_hidden_proc(target, &found)?;
+        Ok(found)
+    }
+
+    /// A directory that is not there yet, in the directory of the last target:
+    /// mounts often stand side by side. `None` when it has to be looked up.
+    fn make_beside(&mut self, target: &'static CStr) -> Result<Option<Fd>, Fault> {
+        let (parent, name) = path::split(target);
+        let name = Buffer::of(name).during(Call::Mkdirat)?;
+        if !matches!(&self.beside, Some((known, _)) if *known == parent) {
+            let above = Buffer::of(parent).during(Call::Openat2)?;
+            let above = path::open(self.root()?, above.as_text(), flag::O_PATH | flag::O_DIRECTORY);
+            self.beside = above.ok().map(|fd| (parent, fd));
         }
+        let Some((_, directory)) = &self.beside else { return Ok(None) };
+        if matches!(name.as_bytes(), b"" | b"." | b"..") || sys::mkdirat(directory.raw(), name.as_text(), 0o755).is_err() {
+            self.beside = None;
+            return Ok(None);
+        }
+        let flags = flag::O_PATH | flag::O_DIRECTORY | flag::O_NOFOLLOW;
+        sys::open(directory.raw(), name.as_text(), flags, 0).during(Call::Open).map(Some)
     }
 
     pub fn remount(&mut self, target: &CStr, flags: u64, data: &CStr) -> Result<(), Fault> {

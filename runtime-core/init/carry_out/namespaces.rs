@@ -2,7 +2,7 @@
 
 use crate::host::{During, Fault, Host};
 use crate::ops::{Call, Fact};
-use crate::sys::{self, Fd, errno, flag};
+use crate::sys::{self, List, errno, flag};
 use crate::wire;
 use core::ffi::CStr;
 
@@ -16,12 +16,15 @@ pub fn time_offsets(text: &CStr) -> Result<(), Fault> {
     sys::write(file.raw(), text.to_bytes()).during(Call::Write).map(drop)
 }
 
-/// The files were opened by the host side, whose right to write counts.
-pub fn join_cgroups(first: u64, count: u64) -> Result<(), Fault> {
-    for slot in first..first + count {
-        if let Some(file) = wire::descriptor(slot).map(Fd::from_raw) {
-            sys::write(file.raw(), b"0").during(Call::Write)?;
-        }
+/// In the host's view of the file system, with its privileges.
+pub fn join_cgroups(tasks: List, slot: u64) -> Result<(), Fault> {
+    for index in 0..tasks.count() {
+        let Some(path) = tasks.get(index) else { continue };
+        let file = sys::open(flag::AT_FDCWD, path, flag::O_WRONLY, 0).during(Call::Open)?;
+        sys::write(file.raw(), b"0").during(Call::Write)?;
+    }
+    if let Some(file) = wire::descriptor(slot) {
+        sys::write(file, b"0").during(Call::Write)?;
     }
     Ok(())
 }

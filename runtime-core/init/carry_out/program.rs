@@ -52,6 +52,27 @@ fn put_in_place(first: u64, count: u64, start: i32) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Closes every descriptor above the standard streams that the plan does not
+/// name: what the embedding program left open at exec, or what init is done with.
+pub fn close_strangers() -> Result<(), Fault> {
+    let mut first = 3u32;
+    loop {
+        let next = (0..wire::descriptors())
+            .filter_map(wire::descriptor)
+            .map(|fd| fd as u32)
+            .filter(|fd| *fd >= first)
+            .min();
+        let last = next.map_or(u32::MAX, |fd| fd.wrapping_sub(1));
+        if last >= first {
+            close_range(first, last, false)?;
+        }
+        match next {
+            Some(fd) => first = fd + 1,
+            None => return Ok(()),
+        }
+    }
+}
+
 /// close_range is Linux 5.9, its flag 5.11: before that, one by one.
 pub fn close_range(first: u32, last: u32, only_at_exec: bool) -> Result<(), Fault> {
     match sys::close_range(first, last, only_at_exec) {
@@ -76,6 +97,7 @@ pub fn close_range(first: u32, last: u32, only_at_exec: bool) -> Result<(), Faul
 
 /// Waits until `start` knocks and says go. From then on it hears what fails.
 pub fn gate(host: &mut Host) -> Result<(), Fault> {
+    close_strangers()?;
     let listener = wire::descriptor(slot::GATE).ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
     loop {
         let visitor = sys::accept(listener).during(Call::Accept)?;

@@ -7,7 +7,7 @@ use super::spawn::{self, Init, Surroundings};
 use super::{hooks, listener, notify, proc_stat, sockets};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::plan::ops::{Fact, Message, Op};
-use crate::plan::{Action, HostOp, Plan, blame};
+use crate::plan::{Action, HostOp, Plan, blame, blame_rlimit};
 use crate::state;
 use crate::sys::pidfd;
 use std::os::fd::{AsFd, OwnedFd};
@@ -111,7 +111,7 @@ impl<'a> Execution<'a> {
                 let state = state::for_hook(self.record, "creating", self.pid());
                 hooks::run(hook, &state, &self.record.bundle)
             }
-            HostOp::Rlimit { name, resource, soft, hard } => self.limit(name, *resource, *soft, *hard),
+            HostOp::Rlimit { resource, soft, hard } => self.limit(*resource, *soft, *hard),
             HostOp::RecordCreated => self.record_created(),
             HostOp::PidFile(path) => write_pid_file(path, self.pid()),
             HostOp::SendPidfd { socket, payload } => {
@@ -168,7 +168,6 @@ impl<'a> Execution<'a> {
             self.surroundings.take().ok_or_else(|| Error::new(ErrorKind::System, "the plan starts init twice"))?;
         if let Some(live) = &self.cgroup {
             surroundings.cgroup = live.v2_descriptor()?;
-            surroundings.tasks = live.v1_task_files()?;
         }
         self.init = Some(spawn::start(self.plan, surroundings)?);
         Ok(())
@@ -179,14 +178,9 @@ impl<'a> Execution<'a> {
         std::fs::write(&path, value).map_err(|error| Error::io("write", &error).path(&path))
     }
 
-    fn limit(&self, name: &str, resource: u32, soft: u64, hard: u64) -> Result<()> {
-        crate::sys::rlimit::set(self.pid(), resource, soft, hard).map_err(|error| {
-            let failure = Error::io("prlimit", &error).context(format!("error setting rlimit {name}"));
-            match error.raw_os_error() {
-                Some(libc::EPERM) => failure.hint("raising a hard limit needs CAP_SYS_RESOURCE"),
-                _ => failure,
-            }
-        })
+    fn limit(&self, resource: u32, soft: u64, hard: u64) -> Result<()> {
+        crate::sys::rlimit::set(self.pid(), resource, soft, hard)
+            .map_err(|error| blame_rlimit(resource, Error::io("prlimit", &error)))
     }
 
     fn record_created(&mut self) -> Result<()> {

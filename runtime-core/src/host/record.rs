@@ -216,9 +216,18 @@ impl Directory {
             }
             Err(errno) => return Err(os("open", &path)(errno)),
         };
-        let mut bytes = Vec::with_capacity(8192);
-        file.read_to_end(&mut bytes).map_err(|error| Error::io("read", &error).path(&path))?;
-        Ok(bytes)
+        let mut bytes = vec![0; 16 * 1024];
+        let mut filled = 0;
+        loop {
+            let count = file.read(&mut bytes[filled..]).map_err(|error| Error::io("read", &error).path(&path))?;
+            filled += count;
+            if filled < bytes.len() {
+                // A regular file gives less than asked for only at its end.
+                bytes.truncate(filled);
+                return Ok(bytes);
+            }
+            bytes.resize(filled * 2, 0);
+        }
     }
 
     pub(crate) fn exists(&self, name: &str) -> bool {

@@ -23,8 +23,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) given: Vec<OwnedFd>,
     /// The directory of the v2 cgroup to start in.
     pub(crate) cgroup: Option<OwnedFd>,
-    /// Files of v1 cgroups, in which init writes itself.
-    pub(crate) tasks: Vec<OwnedFd>,
     /// The process whose namespaces are joined.
     pub(crate) process: Option<BorrowedFd<'a>>,
     /// How long init may be silent.
@@ -74,11 +72,9 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
         None => handed.extend([const { Handed::Nothing }; 3]),
     }
     let mut given = surroundings.given.into_iter();
-    let mut tasks = surroundings.tasks.into_iter();
     let mut v2_slot = None;
     for descriptor in &plan.descriptors {
         handed.push(match descriptor {
-            Descriptor::Tasks => tasks.next().map_or(Ok(Handed::Nothing), |file| above(file, lowest).map(Handed::Owned))?,
             Descriptor::V2Tasks => {
                 v2_slot = Some(handed.len());
                 Handed::Nothing
@@ -156,7 +152,7 @@ fn open_for<'a>(
             })?;
             Ok(Handed::Owned(above(namespace, lowest)?))
         }
-        Descriptor::Tasks | Descriptor::V2Tasks => Ok(Handed::Nothing),
+        Descriptor::V2Tasks => Ok(Handed::Nothing),
         Descriptor::Process => Ok(process.map_or(Handed::Nothing, Handed::Borrowed)),
         Descriptor::Inherited(index) => {
             if let Some(fd) = given.next() {

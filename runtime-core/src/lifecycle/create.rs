@@ -11,6 +11,7 @@ use crate::host::spawn::Surroundings;
 use crate::host::{facts, notify};
 use crate::plan::{self, Action, Plan, Request};
 use crate::plan::ops::Op;
+use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -44,7 +45,7 @@ impl Runtime {
         let supervisor = options.notify_socket.clone();
         let creation = self.begin(id, bundle, options, true)?;
         let (mut made, outcome) = creation.carry_out()?;
-        match made.follow(&outcome, supervisor.as_deref()) {
+        match made.follow(&outcome, bundle.spec(), supervisor.as_deref()) {
             Ok(()) => Ok((made.container(), Process::new(outcome.init, outcome.console))),
             Err(error) => {
                 end(&outcome.init);
@@ -164,7 +165,6 @@ impl<'a> Creation<'a> {
             stdio: options.stdio,
             given: options.fds,
             cgroup: None,
-            tasks: Vec::new(),
             process: None,
             patience: patience(&made.plan),
         };
@@ -188,10 +188,10 @@ impl Made<'_> {
     }
 
     /// From the word to go on to the running program.
-    fn follow(&mut self, outcome: &Outcome, supervisor: Option<&Path>) -> Result<()> {
+    fn follow(&mut self, outcome: &Outcome, spec: &Spec, supervisor: Option<&Path>) -> Result<()> {
         let socket = supervisor.map(|_| notify::listen(&self.directory)).transpose()?;
         await_exec(&outcome.init, &self.plan)?;
-        super::start::poststart(&self.record, &self.directory)?;
+        super::start::poststart(&self.record, spec)?;
         if let (Some(socket), Some(supervisor)) = (&socket, supervisor) {
             notify::relay(socket, supervisor, outcome.init.pid, outcome.init.pidfd.as_fd())?;
         }

@@ -54,7 +54,6 @@ impl Container {
             stdio: options.stdio,
             given: options.fds,
             cgroup: None,
-            tasks: Vec::new(),
             process: Some(target.pidfd.as_fd()),
             patience: patience(&plan),
         };

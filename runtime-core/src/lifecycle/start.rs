@@ -11,6 +11,7 @@ use crate::plan::ops::Fact;
 use crate::plan::{Step, blame, host_hook};
 use crate::state::{Status, for_hook};
 use crate::sys::pidfd;
+use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
 
 impl Container {
@@ -34,8 +35,9 @@ impl Container {
         let waiting = first(&record).ok_or_else(stopped)?;
         let supervisor = options.notify_socket.as_deref().filter(|_| directory.exists(notify::DIRECTORY));
         let socket = supervisor.map(|_| notify::listen(&directory)).transpose()?;
-        self.open_gate(&directory)?;
-        if let Err(error) = poststart(&record, &directory) {
+        let spec = self.spec()?;
+        self.open_gate(&directory, &spec)?;
+        if let Err(error) = poststart(&record, &spec) {
             // The spec asks for an error and a stopped container (config.md, Poststart).
             let _ = pidfd::send_signal(waiting.pidfd.as_fd(), libc::SIGKILL);
             return Err(error);
@@ -49,12 +51,11 @@ impl Container {
     }
 
     /// Says go, and hears what fails before the program runs.
-    fn open_gate(&self, directory: &Directory) -> Result<()> {
+    fn open_gate(&self, directory: &Directory, spec: &Spec) -> Result<()> {
         let knocker = sockets::knock(&directory.short_name(GATE)).map_err(|error| match error.errno() {
             Some(libc::ECONNREFUSED | libc::ENOENT) => stopped(),
             _ => error,
         })?;
-        let spec = self.spec()?;
         let unlimited = Hooks::of(spec.hooks().as_ref()).start_container.iter().any(|hook| hook.timeout.is_none());
         let channel = Channel::over(knocker, (!unlimited).then_some(PATIENCE))?;
         channel.go()?;
@@ -97,8 +98,7 @@ fn refuse_unless_created(status: Status) -> Result<()> {
 }
 
 /// The poststart hooks, once the program runs.
-pub(super) fn poststart(record: &Record, directory: &Directory) -> Result<()> {
-    let (spec, _) = crate::bundle::parse_spec(&directory.load_config()?)?;
+pub(super) fn poststart(record: &Record, spec: &Spec) -> Result<()> {
     let state = for_hook(record, "running", record.pid);
     for (index, hook) in Hooks::of(spec.hooks().as_ref()).poststart.iter().enumerate() {
         hooks::run(&host_hook("poststart", index, hook), &state, &record.bundle)?;

@@ -20,9 +20,17 @@ pub(crate) fn blame(step: Option<&Step>, message: Message, words: &[u8]) -> Erro
         Op::Hook { .. } => hook_failed(pointer, message, words),
         Op::FindExecutable { .. } | Op::Exec { .. } => exec_failed(op, message),
         Op::Sync { .. } => os(call).context("init"),
+        Op::Rlimit { resource, .. } => blame_rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), os(call)),
         op => explain(op, message, os(call)).context(doing(op)),
     };
     if pointer.is_empty() { error } else { error.at(pointer.as_str()) }
+}
+
+/// A limit that could not be set, by whichever side.
+pub(crate) fn blame_rlimit(resource: u32, error: Error) -> Error {
+    let denied = error.errno() == Some(libc::EPERM);
+    let failure = error.context(format!("error setting rlimit {}", super::rlimits::name(resource)));
+    if denied { failure.hint("raising a hard limit needs CAP_SYS_RESOURCE") } else { failure }
 }
 
 /// What the operation was about.

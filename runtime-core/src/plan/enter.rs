@@ -5,10 +5,10 @@
 //! namespace, and in a user namespace, whose privileges would be lost at the
 //! execveat of init before it has its maps.
 
-use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
+use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
 use super::container::Parts;
 use super::namespaces::{Join, names_of};
-use super::ops::{Op, point};
+use super::ops::{NO_SLOT, Op, point};
 use super::cgroup::Cgroup;
 use super::{Descriptor, HostOp, Plan};
 use crate::error::Result;
@@ -33,6 +33,11 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         plan.host("/process/oomScoreAdj", HostOp::OomScore(i64::from(score)));
     }
     plan.init("", Op::Signals { reset: parts.request.facts.ignored_signals });
+    // As long as the host's file system and privileges are those of init.
+    let leaves = in_child || namespaces.joined(CLONE_NEWNS).is_some();
+    if let Some(cgroup) = parts.cgroup.as_ref().filter(|_| leaves) {
+        join_cgroups(plan, cgroup);
+    }
     join(plan, parts);
     if in_child {
         child(plan, parts, created)?;
@@ -63,11 +68,13 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
 /// Init writes itself into the cgroups that its clone did not put it into. The
 /// later, the less of the set-up counts against the container's memory.
 pub(super) fn join_cgroups(plan: &mut Plan, cgroup: &Cgroup) {
-    let first = super::ops::slot::FIRST_FREE + plan.descriptors.len() as u64;
-    for directory in &cgroup.directories {
-        plan.descriptor(if directory.is_v2() { Descriptor::V2Tasks } else { Descriptor::Tasks });
-    }
-    plan.init("/linux/cgroupsPath", Op::JoinCgroups { first, count: cgroup.directories.len() as u64 });
+    let v1 = cgroup.directories.iter().filter(|directory| !directory.is_v2());
+    let tasks = v1.map(|directory| cgroup.absolute(directory).join("tasks").as_path().into()).collect();
+    let slot = match cgroup.v2_directory() {
+        Some(_) => plan.descriptor(Descriptor::V2Tasks),
+        None => NO_SLOT,
+    };
+    plan.init("/linux/cgroupsPath", Op::JoinCgroups { tasks, slot });
 }
 
 /// The child is made once everything that it inherits is in place.

@@ -32,7 +32,7 @@ mod step;
 pub mod sysctl;
 pub mod wire;
 
-pub(crate) use blame::blame;
+pub(crate) use blame::{blame, blame_rlimit};
 pub(crate) use container::{Request, container, host_hook};
 pub(crate) use exec::{ExecRequest, exec};
 pub use facts::Facts;

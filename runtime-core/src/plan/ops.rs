@@ -200,9 +200,12 @@ operations! {
     Signals = 52 { reset: Word }
     /// Become the container's program.
     Exec = 53 { args: List, env: List, home: Word }
-    /// Write itself into cgroups, by their files in `count` slots from `first` on.
-    /// A lone process that moves itself need not wait for a lock of the whole host.
-    JoinCgroups = 54 { first: Word, count: Word }
+    /// Write itself into cgroups: v1 by the paths of their `tasks` files, v2 by the
+    /// file in `slot` where its clone could not start it inside. A lone process
+    /// that moves itself need not wait for a lock of the whole host.
+    JoinCgroups = 54 { tasks: List, slot: Word }
+    /// A resource limit of its own.
+    Rlimit = 55 { resource: Word, soft: Word, hard: Word }
 }
 
 /// What a message of init says.
@@ -371,6 +374,7 @@ calls! {
     IsDirectory = 61 "is a directory"
     Copy = 62 "copy"
     Fchmodat = 63 "fchmodat"
+    Prlimit = 65 "prlimit"
     HiddenProc = 64 "the target is inside /proc"
 }
 
@@ -378,10 +382,10 @@ calls! {
 pub mod point {
     /// In a new user namespace (or a child for another reason): the host writes id maps and offsets.
     pub const IDENTITY: u64 = 1;
+    /// Limits that only the host side may set are set now.
+    pub const LIMITS: u64 = 2;
     /// Mounts are in place; the host runs prestart and createRuntime hooks.
     pub const MOUNTED: u64 = 3;
     /// All is set: the host records the container, then init waits at the gate or executes.
     pub const READY: u64 = 4;
-    /// The seccomp filter is loaded; the host has fetched the listener.
-    pub const LISTENER: u64 = 5;
 }

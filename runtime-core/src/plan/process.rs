@@ -111,6 +111,7 @@ pub(super) fn become_it(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
     if no_new_privileges {
         plan.init(program.at("noNewPrivileges"), Op::NoNewPrivileges {});
     }
+    limits(plan, program)?;
     let until_filter = if filter.is_some() && !no_new_privileges { CAP_SYS_ADMIN } else { 0 };
     identity(plan, program, until_filter);
     let environment = find_program(plan, program);
@@ -216,6 +217,27 @@ fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Before the change of user, which the kernel checks against them. In a user
+/// namespace nobody may raise a limit: the host side does.
+fn limits(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
+    let limits = rlimits::resolve(program.process.rlimits().as_deref().unwrap_or_default(), program.base);
+    if limits.is_empty() {
+        return Ok(());
+    }
+    if program.user_namespace {
+        return plan.sync(point::LIMITS, |plan| {
+            for rlimits::Rlimit { resource, soft, hard, pointer } in limits {
+                plan.host(pointer, HostOp::Rlimit { resource, soft, hard });
+            }
+            Ok(())
+        });
+    }
+    for rlimits::Rlimit { resource, soft, hard, pointer } in limits {
+        plan.init(pointer, Op::Rlimit { resource: resource.into(), soft, hard });
+    }
+    Ok(())
+}
+
 /// Bounding set, directory, user, the other sets: in the order in which each
 /// still has the privilege that it needs.
 fn identity(plan: &mut Plan, program: &Program<'_>, until_filter: u64) {
@@ -268,16 +290,6 @@ fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
 
 /// What the host side does when init is as the configuration wants it.
 fn ready(plan: &mut Plan, program: &Program<'_>) {
-    let limits = rlimits::resolve(program.process.rlimits().as_deref().unwrap_or_default(), program.base);
-    for limit in limits {
-        let op = HostOp::Rlimit {
-            name: rlimits::name(limit.resource),
-            resource: limit.resource,
-            soft: limit.soft,
-            hard: limit.hard,
-        };
-        plan.host(limit.pointer, op);
-    }
     if program.process.terminal() == Some(true) {
         plan.host(program.at("terminal"), HostOp::Console { socket: program.console_socket.clone() });
     }

@@ -6,7 +6,7 @@ use super::{devices, enter};
 use super::mounts::options::MountOptions;
 use super::ops::{NO_SLOT, Op};
 use super::wire::Text;
-use super::Plan;
+use super::{Action, Plan};
 use crate::bundle::{below_root, item};
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::plan::cgroup::Mode;
@@ -37,7 +37,7 @@ pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         let options = MountOptions { flags: MS_RDONLY, ..MountOptions::default() };
         plan.init("", bind_op(&source, Path::new(super::process::NOTIFY_DIRECTORY), &options));
     }
-    cgroup_joined(plan, parts)?;
+    cgroup_joined(plan, parts);
     if !mounts.iter().any(is_bound_dev) {
         nodes(plan, parts);
     }
@@ -192,18 +192,18 @@ fn is_bound_dev(mount: &Mount) -> bool {
 }
 
 /// From here on init is in its cgroups, and a cgroup namespace has the right root.
-fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
-    let is_join = |step: &super::Step| matches!(&step.action, super::Action::Init(Op::JoinCgroups { .. }));
-    if plan.steps.iter().any(is_join) {
-        return Ok(());
-    }
+fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) {
+    let has = |plan: &Plan, wanted: fn(&Op) -> bool| {
+        plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if wanted(op)))
+    };
     if let Some(cgroup) = &parts.cgroup {
-        enter::join_cgroups(plan, cgroup);
+        if !has(plan, |op| matches!(op, Op::JoinCgroups { .. })) {
+            enter::join_cgroups(plan, cgroup);
+        }
     }
-    if parts.namespaces.creates(CLONE_NEWCGROUP) {
+    if parts.namespaces.creates(CLONE_NEWCGROUP) && !has(plan, |op| matches!(op, Op::Unshare { flags: CLONE_NEWCGROUP })) {
         plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWCGROUP });
     }
-    Ok(())
 }
 
 /// v2: the one hierarchy. v1: a tmpfs with a mount for each hierarchy, of the
@@ -216,7 +216,7 @@ fn cgroup_mount(
     pointer: &str,
     later: &mut Vec<(String, Op)>,
 ) -> Result<()> {
-    cgroup_joined(plan, parts)?;
+    cgroup_joined(plan, parts);
     let own_namespace = parts.namespaces.has(CLONE_NEWCGROUP);
     let Some(cgroup) = &parts.cgroup else { return Ok(()) };
     if cgroup.mode == Mode::V2 {

@@ -75,7 +75,7 @@ fn host_op(op: &HostOp) -> String {
         HostOp::GidMap(map) => format!("map group ids (inside outside count): {}", map_line(map)),
         HostOp::OomScore(score) => format!("set oom_score_adj to {score}"),
         HostOp::Hook(hook) => format!("run {} hook {}: {}", hook.kind, hook.index, hook.args.join(" ")),
-        HostOp::Rlimit { name, soft, hard, .. } => format!("limit {name} to {} (hard {})", limit(*soft), limit(*hard)),
+        HostOp::Rlimit { resource, soft, hard } => rlimit(*resource, *soft, *hard),
         HostOp::RecordCreated => "record the container as created".to_owned(),
         HostOp::PidFile(path) => format!("write the pid to {}", path.display()),
         HostOp::SendPidfd { socket, .. } => format!("send the pidfd to {}", socket.display()),
@@ -90,6 +90,10 @@ fn map_line(map: &str) -> String {
     map.trim_end().replace('\n', ", ")
 }
 
+fn rlimit(resource: u32, soft: u64, hard: u64) -> String {
+    format!("limit {} to {} (hard {})", super::rlimits::name(resource), limit(soft), limit(hard))
+}
+
 fn limit(value: u64) -> String {
     if value == u64::MAX { "unlimited".to_owned() } else { value.to_string() }
 }
@@ -97,6 +101,7 @@ fn limit(value: u64) -> String {
 fn point_name(number: u64) -> &'static str {
     match number {
         point::IDENTITY => "identity",
+        point::LIMITS => "limits",
         point::MOUNTED => "mounted",
         point::READY => "ready",
         _ => "unknown",
@@ -133,6 +138,9 @@ pub(super) fn init_op(op: &Op) -> String {
             format!("{kind} {from} on {target} ({}){cleared}", options(*set, ""))
         }
         Op::Remount { target, flags, data } => format!("remount {target} ({})", options(*flags, &data.to_string())),
+        Op::Rlimit { resource, soft, hard } => {
+            rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), *soft, *hard)
+        }
         Op::JoinCgroups { .. } => "join the cgroup".to_owned(),
         Op::Symlink { path, content, .. } => format!("link {path} to {content}"),
         Op::Device { path, mode, major, minor, uid, gid, bind } => {

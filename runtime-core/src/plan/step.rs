@@ -69,8 +69,6 @@ pub enum HostOp {
     Hook(HostHook),
     /// Limit a resource of init.
     Rlimit {
-        /// `RLIMIT_…`.
-        name: &'static str,
         /// Its number.
         resource: u32,
         /// The soft limit.
@@ -135,8 +133,6 @@ pub enum Descriptor {
     Namespace(PathBuf),
     /// The process whose namespaces are joined.
     Process,
-    /// The `tasks` file of a v1 cgroup.
-    Tasks,
     /// The `cgroup.procs` file of the v2 cgroup, where init could not be started inside.
     V2Tasks,
     /// Descriptor `3 + n` of the calling program, handed on.

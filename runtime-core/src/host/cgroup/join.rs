@@ -28,26 +28,6 @@ impl LiveCgroup {
         v1.map(|(_, directory)| directory).try_for_each(|directory| self.join_one(directory, pid))
     }
 
-    /// For every v1 hierarchy a file where a single-threaded process joins by
-    /// writing `0`, in place of [`LiveCgroup::join_v1`]. The right to join is
-    /// that of the opener, whatever the writer's.
-    ///
-    /// A process that moves itself, alone, needs no lock against forks and
-    /// exits of the whole host; taking that lock for somebody else waits for
-    /// an RCU grace period, 5 to 15 ms.
-    ///
-    /// # Errors
-    /// The cgroup is gone.
-    pub fn v1_task_files(&self) -> Result<Vec<OwnedFd>> {
-        let v1 = self.directories().filter(|(_, directory)| !directory.is_v2());
-        v1.map(|(_, directory)| {
-            let path = format!("{}/tasks", directory.relative());
-            file::open_for_writing(self.base(), &path)
-                .map_err(|errno| self.cannot_join(errno, directory, &path))
-        })
-        .collect()
-    }
-
     /// The v2 directory for clone3's `CLONE_INTO_CGROUP`, if there is one.
     ///
     /// # Errors
