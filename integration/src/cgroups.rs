@@ -14,7 +14,8 @@ pub fn hierarchies(layout: Layout) -> Vec<PathBuf> {
         return vec![PathBuf::from(MOUNT)];
     }
     let entries = fs::read_dir(MOUNT).into_iter().flatten().flatten();
-    entries.map(|e| e.path()).filter(|p| p.is_dir() && !p.is_symlink()).collect()
+    let paths = entries.map(|e| e.path()).filter(|p| !p.is_symlink());
+    paths.filter(|p| p.join("cgroup.procs").exists()).collect()
 }
 
 /// The directories of a cgroup that exist.

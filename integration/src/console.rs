@@ -101,6 +101,15 @@ impl Master {
         outcome.map_err(|_| Stop::fail(format!("{text:?} never came; {:?} did", self.seen)))
     }
 
+    /// Collects what comes until `ended` says that no more will.
+    pub fn until_end(&mut self, mut ended: impl FnMut() -> Outcome<bool>) -> Outcome<String> {
+        wait_for("the end", || {
+            self.seen();
+            Ok(ended()?.then_some(()))
+        })?;
+        Ok(self.seen().to_owned())
+    }
+
     /// Types a text.
     pub fn types(&mut self, text: &str) -> Outcome {
         Ok(self.file.write_all(text.as_bytes())?)

@@ -25,13 +25,22 @@ pub struct Container<'c> {
     /// The configuration as it was written.
     pub config: Value,
     pid: Cell<Option<i32>>,
+    exit: Cell<Option<i32>>,
     output: RefCell<Option<PathBuf>>,
 }
 
 impl<'c> Container<'c> {
     pub(crate) fn new(ctx: &'c Context, bundle: Bundle<'c>) -> Self {
         let Bundle { dir, id, config, .. } = bundle;
-        Self { ctx, dir, id, config, pid: Cell::new(None), output: RefCell::new(None) }
+        Self {
+            ctx,
+            dir,
+            id,
+            config,
+            pid: Cell::new(None),
+            exit: Cell::new(None),
+            output: RefCell::new(None),
+        }
     }
 
     /// The root file system's directory.
@@ -164,12 +173,19 @@ impl<'c> Container<'c> {
     /// Waits for init, which is this process's child since the runtime left, and gives its exit
     /// code or 128 + signal.
     pub fn exit_code(&self) -> Outcome<i32> {
-        let pid = Pid::from_raw(self.pid()?);
-        wait_for("the end of init", || match waitpid(pid, Some(WaitPidFlag::WNOHANG))? {
-            WaitStatus::Exited(_, code) => Ok(Some(code)),
-            WaitStatus::Signaled(_, signal, _) => Ok(Some(128 + signal as i32)),
-            _ => Ok(None),
-        })
+        wait_for("the end of init", || self.ended().map(|_| self.exit.get()))
+    }
+
+    /// Whether init has ended; the first time, it is reaped.
+    pub fn ended(&self) -> Outcome<bool> {
+        if self.exit.get().is_none() {
+            self.exit.set(match waitpid(Pid::from_raw(self.pid()?), Some(WaitPidFlag::WNOHANG))? {
+                WaitStatus::Exited(_, code) => Some(code),
+                WaitStatus::Signaled(_, signal, _) => Some(128 + signal as i32),
+                _ => None,
+            });
+        }
+        Ok(self.exit.get().is_some())
     }
 
     /// Kills init from outside and waits for it.

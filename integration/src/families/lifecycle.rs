@@ -514,7 +514,8 @@ fn relative_cgroups_path_runs(ctx: &Context) -> Outcome {
     if ctx.layout != crate::context::Layout::V2 {
         return Err(Stop::skip("tried on v2 only"));
     }
-    let bundle = Bundle::new(ctx)?.set("/linux/cgroupsPath", json!("tare-it-relative"));
+    let bundle = Bundle::new(ctx)?
+        .set("/linux/cgroupsPath", json!(format!("{}/relative", &ctx.cgroup[1..])));
     bundle.payload(&["true"]).output().map(drop)
 }
 

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use nix::sched::CloneFlags;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{arg, number, sys};
 
 /// `hook FILE NAME [EXIT-CODE [SLEEP-MS]]`: appends one line about how it was called to FILE.
-pub(crate) fn hook(args: &[String]) -> Result<ExitCode, String> {
+pub(crate) fn hook(args: &[String]) -> Result<u8, String> {
     let mut state = String::new();
     std::io::stdin().read_to_string(&mut state).map_err(|e| e.to_string())?;
     let mut seen = crate::facts::all();
@@ -25,11 +25,11 @@ pub(crate) fn hook(args: &[String]) -> Result<ExitCode, String> {
         .map_err(|e| format!("{}: {e}", args[0]))?;
     writeln!(log, "{seen}").map_err(|e| e.to_string())?;
     std::thread::sleep(std::time::Duration::from_millis(number(args, 3).unwrap_or(0)));
-    Ok(ExitCode::from(u8::try_from(number(args, 2).unwrap_or(0)).map_err(|e| e.to_string())?))
+    u8::try_from(number(args, 2).unwrap_or(0)).map_err(|e| e.to_string())
 }
 
 /// `ctty PROG ARGS`: a new session whose controlling terminal is standard input.
-pub(crate) fn with_controlling_terminal(args: &[String]) -> Result<ExitCode, String> {
+pub(crate) fn with_controlling_terminal(args: &[String]) -> Result<u8, String> {
     sys::take_terminal().map_err(|e| e.to_string())?;
     exec(args)
 }
@@ -37,7 +37,7 @@ pub(crate) fn with_controlling_terminal(args: &[String]) -> Result<ExitCode, Str
 /// `with-fds FILE … -- PROG ARGS`: the files are open from descriptor 3 on.
 ///
 /// `LISTEN_PID` is set when `LISTEN_FDS` is, as the socket-activation protocol asks.
-pub(crate) fn with_fds(args: &[String]) -> Result<ExitCode, String> {
+pub(crate) fn with_fds(args: &[String]) -> Result<u8, String> {
     let split = args.iter().position(|a| a == "--").ok_or("no --")?;
     let files: Vec<File> = args[..split]
         .iter()
@@ -49,7 +49,7 @@ pub(crate) fn with_fds(args: &[String]) -> Result<ExitCode, String> {
     exec(&args[split + 1..])
 }
 
-fn exec(args: &[String]) -> Result<ExitCode, String> {
+fn exec(args: &[String]) -> Result<u8, String> {
     let program = arg(args, 0)?;
     let mut command = Command::new(program);
     command.args(&args[1..]);

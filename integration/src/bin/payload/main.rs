@@ -3,25 +3,27 @@
 //! `payload CMD ARGS , CMD ARGS …` carries out the commands in order. Each that has something to
 //! report prints one line of JSON, so a test reads facts and never parses prose.
 
+#![no_main]
+
 mod actions;
 mod facts;
 mod launch;
 mod probe;
 mod sys;
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+/// What the C library calls, by way of `sys`: std's own start would set SIGPIPE aside, and tests
+/// want to see the signals as the runtime left them.
+fn start() -> u8 {
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let mut code = ExitCode::SUCCESS;
+    let mut code = 0;
     for command in args.split(|a| a == ",") {
         let Some((name, rest)) = command.split_first() else { continue };
         match run(name, rest) {
             Ok(next) => code = next,
             Err(message) => {
                 eprintln!("payload {name}: {message}");
-                return ExitCode::from(99);
+                return 99;
             }
         }
     }
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 /// Carries out one command; the last one's answer is the exit code.
-fn run(name: &str, args: &[String]) -> Result<ExitCode, String> {
+fn run(name: &str, args: &[String]) -> Result<u8, String> {
     match name {
         "facts" => print(&facts::all()),
         "devices" => print(&facts::devices()),
@@ -57,12 +59,11 @@ fn run(name: &str, args: &[String]) -> Result<ExitCode, String> {
         "hold-namespaces" => launch::hold_namespaces(args)?,
         "true" => {}
         "exit" => {
-            let code = u8::try_from(number(args, 0)?).map_err(|e| e.to_string())?;
-            return Ok(ExitCode::from(code));
+            return u8::try_from(number(args, 0)?).map_err(|e| e.to_string());
         }
         _ => return Err("unknown command".to_owned()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 fn print(value: &serde_json::Value) {
