@@ -47,21 +47,42 @@ fn sorted(ids: &Value) -> Vec<u64> {
     ids
 }
 
-/// The five sets, as far as this process could hold them; one that is not named is empty.
+/// The five sets as they are after execve, which gives root its bounding set and others their
+/// ambient one (capabilities(7)); a set that is not named is empty.
 pub fn capabilities(config: &Value, facts: &Value) -> Outcome {
-    for set in ["inheritable", "permitted", "effective", "bounding", "ambient"] {
-        let mut mask = 0;
-        for name in super::strings(config, &format!("/process/capabilities/{set}")) {
-            let capability: caps::Capability =
-                name.parse().map_err(|_| Stop::fail(format!("{name}: unknown capability")))?;
-            if crate::host::has_capability(capability) {
-                mask |= capability.bitmask();
-            }
-        }
-        let got = facts["caps"][set].as_u64().unwrap_or(u64::MAX);
-        check!(got == mask, "{set} capabilities: got {got:#x}, expected {mask:#x}");
+    let set = |name| asked(config, name);
+    let (bounding, inheritable, ambient) = (set("bounding")?, set("inheritable")?, set("ambient")?);
+    let root = config["process"]["user"]["uid"].as_u64().unwrap_or(0) == 0;
+    let permitted = match (root, config["process"]["noNewPrivileges"] == true) {
+        (true, true) => (bounding | inheritable) & set("permitted")?,
+        (true, false) => bounding | inheritable,
+        (false, _) => ambient,
+    };
+    let expected = [
+        ("inheritable", inheritable),
+        ("permitted", permitted),
+        ("effective", permitted),
+        ("bounding", bounding),
+        ("ambient", ambient),
+    ];
+    for (name, mask) in expected {
+        let got = facts["caps"][name].as_u64().unwrap_or(u64::MAX);
+        check!(got == mask, "{name} capabilities: got {got:#x}, expected {mask:#x}");
     }
     Ok(())
+}
+
+/// A set of the configuration, as far as this process could hold it.
+fn asked(config: &Value, set: &str) -> Outcome<u64> {
+    let mut mask = 0;
+    for name in super::strings(config, &format!("/process/capabilities/{set}")) {
+        let capability: caps::Capability =
+            name.parse().map_err(|_| Stop::fail(format!("{name}: unknown capability")))?;
+        if crate::host::has_capability(capability) {
+            mask |= capability.bitmask();
+        }
+    }
+    Ok(mask)
 }
 
 /// Every variable of the configuration, the last of equal names, and HOME.

@@ -22,6 +22,8 @@ pub fn is_bind(mount: &Value) -> bool {
 /// Checks each mount that no later one covers.
 pub(super) fn mounts(config: &Value, facts: &Value, lines: &[Value]) -> Outcome {
     let table = MountInfo::table(facts);
+    let first_gid =
+        config.pointer("/linux/gidMappings/0/hostID").and_then(Value::as_u64).unwrap_or(0);
     let list = config["mounts"].as_array().map_or(&[][..], Vec::as_slice);
     for (index, mount) in list.iter().enumerate() {
         let point = mount["destination"].as_str().unwrap_or_default();
@@ -29,7 +31,9 @@ pub(super) fn mounts(config: &Value, facts: &Value, lines: &[Value]) -> Outcome 
         if !covered {
             let there = MountInfo::at(&table, point)
                 .ok_or_else(|| Stop::fail(format!("mounts[{index}]: nothing at {point}")))?;
-            one(mount, there, lines).map_err(|stop| locate(stop, index, point))?;
+            for place in places(config, mount, there, &table) {
+                one(mount, place, lines, first_gid).map_err(|stop| locate(stop, index, point))?;
+            }
             source(mount, index, lines).map_err(|stop| locate(stop, index, point))?;
         }
     }
@@ -40,6 +44,23 @@ pub(super) fn mounts(config: &Value, facts: &Value, lines: &[Value]) -> Outcome 
     Ok(())
 }
 
+/// Where the options of a mount show: with cgroup v1 on the hierarchies in a tmpfs.
+fn places<'t>(
+    config: &Value,
+    mount: &Value,
+    there: &'t MountInfo,
+    table: &'t [MountInfo],
+) -> Vec<&'t MountInfo> {
+    if mount["type"] != "cgroup" || there.kind != "tmpfs" {
+        return vec![there];
+    }
+    let listed = |m: &MountInfo| {
+        let mut mounts = config["mounts"].as_array().into_iter().flatten();
+        mounts.any(|other| other["destination"] == m.point)
+    };
+    table.iter().filter(|m| m.kind == "cgroup" && !listed(m)).collect()
+}
+
 fn locate(stop: Stop, index: usize, point: &str) -> Stop {
     match stop {
         Stop::Fail(message) => Stop::Fail(format!("mounts[{index}] ({point}): {message}")),
@@ -47,7 +68,7 @@ fn locate(stop: Stop, index: usize, point: &str) -> Stop {
     }
 }
 
-fn one(mount: &Value, there: &MountInfo, lines: &[Value]) -> Outcome {
+fn one(mount: &Value, there: &MountInfo, lines: &[Value], first_gid: u64) -> Outcome {
     let bind = is_bind(mount);
     let kind = mount["type"].as_str().unwrap_or_default();
     if !bind && kind != "cgroup" {
@@ -69,7 +90,7 @@ fn one(mount: &Value, there: &MountInfo, lines: &[Value]) -> Outcome {
         }
     }
     times(mount, there)?;
-    data(mount, there, lines)?;
+    data(mount, there, lines, first_gid)?;
     propagation(mount, there)
 }
 
@@ -89,7 +110,7 @@ fn times(mount: &Value, there: &MountInfo) -> Outcome {
     Ok(())
 }
 
-fn data(mount: &Value, there: &MountInfo, lines: &[Value]) -> Outcome {
+fn data(mount: &Value, there: &MountInfo, lines: &[Value], first_gid: u64) -> Outcome {
     let has = |option: String| {
         check!(
             there.super_options.contains(&option),
@@ -109,7 +130,10 @@ fn data(mount: &Value, there: &MountInfo, lines: &[Value]) -> Outcome {
             ("devpts", Some((name @ ("mode" | "ptmxmode"), mode))) => {
                 has(format!("{name}={:03o}", u64::from_str_radix(mode, 8)?))?;
             }
-            ("devpts", Some(("gid", gid))) => has(format!("gid={gid}"))?,
+            // The kernel prints the group as the host knows it.
+            ("devpts", Some(("gid", gid))) => {
+                has(format!("gid={}", first_gid + gid.parse::<u64>()?))?
+            }
             _ => {}
         }
     }
