@@ -26,6 +26,7 @@ pub struct Container<'c> {
     pub config: Value,
     pid: Cell<Option<i32>>,
     exit: Cell<Option<i32>>,
+    detached: RefCell<Vec<Pid>>,
     output: RefCell<Option<PathBuf>>,
 }
 
@@ -39,6 +40,7 @@ impl<'c> Container<'c> {
             config,
             pid: Cell::new(None),
             exit: Cell::new(None),
+            detached: RefCell::default(),
             output: RefCell::new(None),
         }
     }
@@ -129,6 +131,26 @@ impl<'c> Container<'c> {
         self.ctx.cmd(&args)
     }
 
+    /// Executes a detached process, which must succeed, and gives its pid on the host.
+    pub fn exec_detached(&self, flags: &[&str], command: &[&str]) -> Outcome<i32> {
+        let file = self.dir.join(format!("exec{}.pid", self.ctx.number()));
+        let file_text = file.to_string_lossy();
+        let all = [flags, &["--detach", "--pid-file", &file_text]].concat();
+        self.exec(&all, command)?.ok()?;
+        let pid = read_pid(&file).ok_or_else(|| Stop::fail("no pid file was written"))?;
+        self.detached.borrow_mut().push(Pid::from_raw(pid));
+        Ok(pid)
+    }
+
+    /// Reaps executed processes that have ended, as an engine's shim does; whether none is left.
+    pub fn reap_detached(&self) -> bool {
+        let alive = |pid: &Pid| {
+            matches!(waitpid(*pid, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
+        };
+        self.detached.borrow_mut().retain(alive);
+        self.detached.borrow().is_empty()
+    }
+
     /// Executes the payload and gives the JSON line of its last command.
     pub fn exec_report(&self, flags: &[&str], commands: &[&str]) -> Outcome<Value> {
         let mut command = vec!["/bin/payload"];
@@ -206,6 +228,11 @@ pub fn read_pid(path: &Path) -> Option<i32> {
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
+        // A pid namespace cannot end while a process in it waits for its parent outside.
+        for pid in self.detached.borrow().iter() {
+            let _ = kill(*pid, Signal::SIGKILL);
+            let _ = waitpid(*pid, None);
+        }
         // The test may have deleted it, and the runner looks for what stays behind.
         let _ = self.ctx.done(&["delete", "--force", &self.id]);
         if let Some(pid) = self.pid.get().or_else(|| self.read_pid()) {
