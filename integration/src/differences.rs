@@ -7,10 +7,28 @@ use crate::context::{Kind, Layout};
 /// A test's name or the beginning of it, and why it fails.
 type Known = (&'static str, &'static str);
 
-const RUNC: &[Known] = &[(
-    "lifecycle::forced_delete_removes_a_corrupt_container",
-    "runc 1.1 stops at a state.json that it cannot read",
-)];
+const RUNC: &[Known] = &[
+    (
+        "lifecycle::forced_delete_removes_a_corrupt_container",
+        "runc 1.1 stops at a state.json that it cannot read",
+    ),
+    ("process::rlimits_twice_are_refused", "runc 1.1 takes the last of equal limits"),
+    ("process::host_and_domain_names_are_set", "runc 1.1 does not know domainname"),
+    ("process::personality_is_set", "runc 1.1 does not know personality"),
+    ("mounts::bind_keeps_flags_of_its_source", "runc 1.1 remounts without the locked flags"),
+    ("mounts::rootfs_propagation_is_shared", "runc 1.1 makes the parent of the root private again"),
+    (
+        "exec::executed_process_has_the_privileges",
+        "runc 1.1 leaves the configuration's umask out of exec",
+    ),
+    ("exec::user_must_be_a_number", "runc 1.1 lets ids overflow"),
+    ("bad_input::spec_version_that_is_unknown", "runc 1.1 takes any version"),
+    ("bad_input::state_directory_that_is_full", "runc 1.1 loses the reason on the way"),
+    ("bad_input::mappings_without_a_user_namespace", "runc 1.1 ignores the mappings"),
+    ("bad_input::mount_on_the_root", "runc 1.1 mounts there and then stumbles"),
+    ("crash::", "runc writes its state after it has made cgroups and processes"),
+];
+
 const CRUN: &[Known] = &[];
 
 /// Why this runtime is expected to fail this test, if it is.

@@ -1,7 +1,7 @@
 //! The machine: cgroup layouts in private mount namespaces, and what it can give.
 
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -55,10 +55,17 @@ pub fn adopt_orphans() -> Outcome {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
-/// Runs this program once more with other arguments and gives its exit code.
-pub fn again(args: &[String]) -> Outcome<i32> {
-    let status = Command::new(std::env::current_exe()?).arg0("suite").args(args).status()?;
-    Ok(status.code().unwrap_or(1))
+/// Runs this program once more with other arguments, passes its output on, and gives its exit code
+/// and the last line.
+pub fn again(args: &[String]) -> Outcome<(i32, String)> {
+    let mut child =
+        Command::new(std::env::current_exe()?).args(args).stdout(Stdio::piped()).spawn()?;
+    let mut last = String::new();
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        last = line?;
+        println!("{last}");
+    }
+    Ok((child.wait()?.code().unwrap_or(1), last))
 }
 
 /// Whether this process has a capability in its effective set.

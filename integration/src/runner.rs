@@ -1,5 +1,6 @@
 //! Running the tests one after another and counting how they end.
 
+use std::fmt;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -42,6 +43,34 @@ pub struct Counts {
     pub skipped: u32,
     /// Failures that are known of the runtime that is compared with, with their reason.
     pub expected: u32,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed, skipped, expected } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")?;
+        if *expected > 0 {
+            write!(f, ", {expected} known")?;
+        }
+        Ok(())
+    }
+}
+
+impl Counts {
+    /// Adds what another run printed as its last line.
+    pub fn add(&mut self, line: &str) {
+        for part in line.split(", ") {
+            let Some((number, word)) = part.split_once(' ') else { continue };
+            let number: u32 = number.parse().unwrap_or(0);
+            match word {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "skipped" => self.skipped += number,
+                "known" => self.expected += number,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Runs the tests whose `family::name` holds one of the filters; no filter means all.

@@ -247,9 +247,9 @@ fn command_whose_interpreter_is_missing(ctx: &Context) -> Outcome {
 }
 
 fn cgroup_that_cannot_be_made(ctx: &Context) -> Outcome {
-    let path = format!("{}/{}", ctx.cgroup, "x".repeat(300));
-    let bundle = Bundle::new(ctx)?.set("/linux/cgroupsPath", json!(path));
-    bundle_refused(ctx, bundle, &["cgroup", "file name too long"])
+    // A file of the hierarchy stands where a directory would have to be made.
+    let bundle = Bundle::new(ctx)?.set("/linux/cgroupsPath", json!("/cgroup.procs/x"));
+    bundle_refused(ctx, bundle, &["cgroup", "not a directory"])
 }
 
 fn cgroup_path_that_climbs(ctx: &Context) -> Outcome {

@@ -78,6 +78,28 @@ pub(crate) fn all() -> Value {
     })
 }
 
+/// The same in a few words, for people.
+pub(crate) fn hello() -> String {
+    let facts = all();
+    let processes =
+        fs::read_dir("/proc").into_iter().flatten().flatten().filter(|entry| {
+            entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit())
+        });
+    let count =
+        |pointer: &str| facts.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len);
+    let capabilities = facts["caps"]["effective"].as_u64().unwrap_or(0).count_ones();
+    format!(
+        "Hello from a container.\n\
+         I am process {} of {} here, user {}, on a host called {}.\n\
+         I see {} mounts and hold {capabilities} capabilities.",
+        facts["pid"],
+        processes.count(),
+        facts["uids"][0],
+        facts["hostname"].as_str().unwrap_or_default(),
+        count("/mounts"),
+    )
+}
+
 /// Terminal facts of the three standard descriptors.
 pub(crate) fn tty() -> Value {
     let of = |fd: i32| {

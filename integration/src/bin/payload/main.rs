@@ -33,6 +33,7 @@ fn start() -> u8 {
 /// Carries out one command; the last one's answer is the exit code.
 fn run(name: &str, args: &[String]) -> Result<u8, String> {
     match name {
+        "hello" => println!("{}", facts::hello()),
         "facts" => print(&facts::all()),
         "devices" => print(&facts::devices()),
         "tty" => print(&facts::tty()),
