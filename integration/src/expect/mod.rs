@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-pub use identity::{capabilities, environment, identity};
+pub use identity::{capabilities, environment, identity, namespaces};
 pub use mountinfo::MountInfo;
 pub use mounts::is_bind;
 
@@ -47,7 +47,7 @@ pub fn everything(ctx: &Context, config: &Value, lines: &[Value]) -> Outcome {
     identity(config, facts)?;
     capabilities(config, facts)?;
     environment(config, facts)?;
-    identity::namespaces(config, facts)?;
+    namespaces(config, facts)?;
     mounts::mounts(config, facts, lines)?;
     paths::paths(config, facts, lines)?;
     devices::devices(config, &lines[1])?;

@@ -1,13 +1,20 @@
 //! The tests, one file a subject.
 
+pub mod attacks;
 pub mod bad_input;
 pub mod budget;
+pub mod cgroups;
 pub mod crash;
 pub mod exec;
+pub mod hooks;
 pub mod lifecycle;
 pub mod mounts;
+pub mod namespaces;
 pub mod process;
 pub mod samples;
+pub mod seccomp;
+pub mod sockets;
+pub mod terminal;
 
 use crate::runner::Family;
 
@@ -17,8 +24,15 @@ pub const ALL: &[Family] = &[
     process::FAMILY,
     mounts::FAMILY,
     exec::FAMILY,
+    namespaces::FAMILY,
+    hooks::FAMILY,
+    seccomp::FAMILY,
+    cgroups::FAMILY,
+    terminal::FAMILY,
+    sockets::FAMILY,
     samples::FAMILY,
     bad_input::FAMILY,
+    attacks::FAMILY,
     budget::FAMILY,
     crash::FAMILY,
 ];

@@ -1,7 +1,10 @@
 //! What a container's process does when a test asks it to.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise as send_self, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -135,4 +138,27 @@ pub(crate) fn notify(message: &str) -> Value {
     let Ok(path) = std::env::var("NOTIFY_SOCKET") else { return json!({"failed": "not set"}) };
     let sent = UnixDatagram::unbound().and_then(|s| s.send_to(message.as_bytes(), &path));
     json!({"path": path, "error": sent.err().map(|e| e.to_string())})
+}
+
+/// Looks at the programs and descriptors of all other processes for some milliseconds.
+pub(crate) fn spy(milliseconds: u64) -> Value {
+    let until = Instant::now() + Duration::from_millis(milliseconds);
+    let own = std::process::id().to_string();
+    let (mut programs, mut descriptors) = (BTreeSet::new(), BTreeSet::new());
+    while Instant::now() < until {
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let number = name.to_string_lossy().bytes().all(|b| b.is_ascii_digit());
+            if number && name.to_string_lossy() != own {
+                programs.extend(target(&entry.path().join("exe")));
+                let fds = fs::read_dir(entry.path().join("fd")).into_iter().flatten().flatten();
+                descriptors.extend(fds.filter_map(|fd| target(&fd.path())));
+            }
+        }
+    }
+    json!({"programs": programs, "descriptors": descriptors})
+}
+
+fn target(link: &std::path::Path) -> Option<String> {
+    Some(fs::read_link(link).ok()?.to_string_lossy().into_owned())
 }

@@ -53,6 +53,7 @@ fn run(name: &str, args: &[String]) -> Result<u8, String> {
         "sleep" => std::thread::sleep(std::time::Duration::from_millis(number(args, 0)?)),
         "children" => actions::children(number(args, 0)?)?,
         "raise" => actions::raise(number(args, 0)?),
+        "spy" => print(&actions::spy(number(args, 0)?)),
         "notify" => print(&actions::notify(arg(args, 0)?)),
         "hook" => return launch::hook(args),
         "ctty" => return launch::with_controlling_terminal(args),
