@@ -88,7 +88,9 @@ pub fn run(suite: &Suite, families: &[Family], filters: &[String]) -> Outcome<Co
 }
 
 fn one(suite: &Suite, name: &str, test: &Test, counts: &mut Counts) -> Outcome {
-    let dir = suite.dir.join(name.replace("::", "-"));
+    // Short, because the paths of sockets below it may not be long.
+    let number = counts.passed + counts.failed + counts.skipped + counts.expected;
+    let dir = suite.dir.join(number.to_string());
     let ctx = Context::new(suite, dir.clone())?;
     let begin = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| (test.run)(&ctx)))

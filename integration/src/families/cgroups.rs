@@ -120,8 +120,8 @@ fn device(ctx: &Context, rules: &Value, major: &str, minor: &str) -> Outcome<Val
 
 fn device_that_is_not_allowed_cannot_be_made_or_opened(ctx: &Context) -> Outcome {
     let rules = json!([{"allow": false, "access": "rwm"}]);
-    // Making any node is among the defaults, opening /dev/kmsg is not.
-    let line = device(ctx, &rules, "1", "11")?;
+    // Making any node is among the defaults, opening this one (fuse) is not.
+    let line = device(ctx, &rules, "10", "229")?;
     check_eq!(line["opened"], json!(1), "errno of open in {line}");
     Ok(())
 }
@@ -129,19 +129,22 @@ fn device_that_is_not_allowed_cannot_be_made_or_opened(ctx: &Context) -> Outcome
 fn device_that_is_allowed_can_be_made_and_opened(ctx: &Context) -> Outcome {
     let rules = json!([
         {"allow": false, "access": "rwm"},
-        {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rwm"},
+        {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"},
     ]);
-    check_eq!(device(ctx, &rules, "1", "11")?, json!({"made": 0, "opened": 0}), "errnos");
+    let line = device(ctx, &rules, "10", "229")?;
+    check_eq!(line["made"], json!(0), "errno of mknod");
+    // Without its driver the device cannot be opened, but for another reason.
+    check!(line["opened"] != 1, "open is refused: {line}");
     Ok(())
 }
 
 fn last_matching_device_rule_wins(ctx: &Context) -> Outcome {
     let rules = json!([
         {"allow": false, "access": "rwm"},
-        {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rwm"},
-        {"allow": false, "type": "c", "major": 1, "minor": 11, "access": "rw"},
+        {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"},
+        {"allow": false, "type": "c", "major": 10, "minor": 229, "access": "rw"},
     ]);
-    let line = device(ctx, &rules, "1", "11")?;
+    let line = device(ctx, &rules, "10", "229")?;
     check_eq!(line["opened"], json!(1), "errno of open in {line}");
     Ok(())
 }
@@ -211,7 +214,8 @@ fn container_without_a_path_gets_a_cgroup_of_its_own(ctx: &Context) -> Outcome {
     }
     let bundle = Bundle::new(ctx)?.remove("/linux", "cgroupsPath").without_namespace("cgroup");
     let (id, facts) = (bundle.id.clone(), bundle.facts()?);
-    let line = facts["cgroups"][0].as_str().unwrap_or_default();
+    let lines = facts["cgroups"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let line = lines.into_iter().find(|l| l.starts_with("0::")).unwrap_or_default();
     check!(line.ends_with(&id), "the process is in {line}");
     check!(directories(ctx.layout, &id).is_empty(), "the cgroup is still there");
     Ok(())

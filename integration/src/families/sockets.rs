@@ -11,7 +11,7 @@ use crate::console::Receiver;
 use crate::container::Container;
 use crate::context::Context;
 use crate::outcome::Outcome;
-use crate::process::{Done, Run, wait_for};
+use crate::process::{DEADLINE, Done, Run};
 use crate::{check, check_eq, family};
 
 family!("sockets":
@@ -68,7 +68,7 @@ fn preserved_descriptors_are_passed(ctx: &Context) -> Outcome {
 
 fn preserved_descriptor_that_is_missing_is_an_error(ctx: &Context) -> Outcome {
     let c = Bundle::new(ctx)?.container()?;
-    let done = run_with_fds(ctx, &c, &["--preserve-fds", "5"], None)?;
+    let done = run_with_fds(ctx, &c, &["--preserve-fds", "20"], None)?;
     done.exits(1)?.says(&["unable to stat preserved-fd"]).map(drop)
 }
 
@@ -96,38 +96,33 @@ fn activation_and_preserved_descriptors_stand_in_that_order(ctx: &Context) -> Ou
 fn readiness_is_relayed_to_the_service_manager(ctx: &Context) -> Outcome {
     let path = ctx.dir.join("manager");
     let manager = UnixDatagram::bind(&path)?;
-    manager.set_nonblocking(true)?;
-    let c = Bundle::new(ctx)?
-        .payload(&["notify", "STATUS=soon\nREADY=1\n", ",", "sleep", "60000"])
-        .container()?;
+    manager.set_read_timeout(Some(DEADLINE))?;
+    let c =
+        Bundle::new(ctx)?.payload(&["notify", "READY=1\n", ",", "sleep", "60000"]).container()?;
     c.finish_create(c.command("create", &[])?.env("NOTIFY_SOCKET", &path))?.ok()?;
     let start = ctx.cmd(&["start", &c.id])?.env("NOTIFY_SOCKET", &path).start()?;
-    let mut seen = String::new();
-    wait_for("READY and MAINPID", || {
-        let mut bytes = [0_u8; 4096];
-        while let Ok(count) = manager.recv(&mut bytes) {
-            seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
-            seen.push('\n');
-        }
-        Ok((seen.contains("READY=1") && seen.contains("MAINPID=")).then_some(()))
-    })?;
-    check!(seen.contains(&format!("MAINPID={}", c.pid()?)), "the manager heard {seen:?}");
-    // The barrier is over when its descriptor is closed, which receiving without room for it does.
-    let end = wait_for("the barrier", || {
-        let mut bytes = [0_u8; 4096];
-        let _ = manager.recv(&mut bytes);
-        Ok(c.printed().contains("path").then_some(()))
-    });
-    end?;
-    manager.set_nonblocking(false)?;
-    manager.set_read_timeout(Some(std::time::Duration::from_millis(200)))?;
-    let _ = manager.recv(&mut [0_u8; 4096]);
-    drop(manager);
-    fs::remove_file(&path)?;
+    let heard = until_barrier(&manager);
     start.done()?.ok()?;
+    let heard = heard?;
+    check!(heard.contains("READY=1"), "the manager heard {heard:?}");
+    check!(heard.contains(&format!("MAINPID={}", c.pid()?)), "the manager heard {heard:?}");
+    c.prints("path")?;
     let inside = &parse_lines(&c.printed())?[0]["path"];
     check_eq!(*inside, json!("/run/notify/notify.sock"), "NOTIFY_SOCKET inside");
     Ok(())
+}
+
+/// All messages up to the barrier, which is over when its descriptor is closed: receiving without
+/// room for it does that.
+fn until_barrier(manager: &UnixDatagram) -> Outcome<String> {
+    let mut heard = String::new();
+    while !heard.contains("BARRIER=1") {
+        let mut bytes = [0_u8; 4096];
+        let count = manager.recv(&mut bytes)?;
+        heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        heard.push('\n');
+    }
+    Ok(heard)
 }
 
 fn pidfd_is_sent(ctx: &Context) -> Outcome {

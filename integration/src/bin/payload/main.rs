@@ -17,7 +17,9 @@ fn start() -> u8 {
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let mut code = 0;
-    for command in args.split(|a| a == ",") {
+    // What launches another program leaves the rest of the line to it.
+    let launches = args.first().is_some_and(|a| a == "ctty" || a == "with-fds");
+    for command in args.split(|a| a == "," && !launches) {
         let Some((name, rest)) = command.split_first() else { continue };
         match run(name, rest) {
             Ok(next) => code = next,
