@@ -88,10 +88,15 @@ fn state(root: &Path) -> Vec<String> {
 
 /// Removes what the runtime under test should have removed, so that the next test starts clean.
 fn clean(ctx: &Context) {
-    for pid in children() {
-        // Errors mean that it is gone.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        let _ = waitpid(Pid::from_raw(pid), None);
+    let until = Instant::now() + GRACE;
+    while !children().is_empty() && Instant::now() < until {
+        for pid in children() {
+            // Errors mean that it is gone. Not waited for one by one: the first process of a pid
+            // namespace ends only after the others have been reaped.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
     for mount in mounts(&ctx.dir).iter().rev().filter_map(|m| m.strip_prefix("mount ")) {
         let _ = nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,8 +11,8 @@ use crate::bundle::{Bundle, parse_lines};
 use crate::console::Receiver;
 use crate::container::Container;
 use crate::context::Context;
-use crate::outcome::Outcome;
-use crate::process::{DEADLINE, Done, Run};
+use crate::outcome::{Outcome, Stop};
+use crate::process::{Done, Run};
 use crate::{check, check_eq, family};
 
 family!("sockets":
@@ -96,14 +97,16 @@ fn activation_and_preserved_descriptors_stand_in_that_order(ctx: &Context) -> Ou
 fn readiness_is_relayed_to_the_service_manager(ctx: &Context) -> Outcome {
     let path = ctx.dir.join("manager");
     let manager = UnixDatagram::bind(&path)?;
-    manager.set_read_timeout(Some(DEADLINE))?;
+    manager.set_read_timeout(Some(Duration::from_secs(5)))?;
     let c =
         Bundle::new(ctx)?.payload(&["notify", "READY=1\n", ",", "sleep", "60000"]).container()?;
     c.finish_create(c.command("create", &[])?.env("NOTIFY_SOCKET", &path))?.ok()?;
     let start = ctx.cmd(&["start", &c.id])?.env("NOTIFY_SOCKET", &path).start()?;
-    let heard = until_barrier(&manager);
+    let heard = until_barrier(&manager).map_err(|stop| match stop {
+        Stop::Fail(message) => Stop::Fail(format!("{message}; inside: {}", c.printed())),
+        skip @ Stop::Skip(_) => skip,
+    })?;
     start.done()?.ok()?;
-    let heard = heard?;
     check!(heard.contains("READY=1"), "the manager heard {heard:?}");
     check!(heard.contains(&format!("MAINPID={}", c.pid()?)), "the manager heard {heard:?}");
     c.prints("path")?;
@@ -118,7 +121,9 @@ fn until_barrier(manager: &UnixDatagram) -> Outcome<String> {
     let mut heard = String::new();
     while !heard.contains("BARRIER=1") {
         let mut bytes = [0_u8; 4096];
-        let count = manager.recv(&mut bytes)?;
+        let count = manager
+            .recv(&mut bytes)
+            .map_err(|e| Stop::fail(format!("{e}; the manager heard {heard:?}")))?;
         heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
         heard.push('\n');
     }

@@ -131,7 +131,9 @@ pub(crate) fn touch_memory(bytes: usize) -> Result<(), io::Error> {
     }
     for offset in (0..bytes).step_by(4096) {
         // SAFETY: the offset lies inside the mapping made above.
-        unsafe { base.cast::<u8>().add(offset).write_volatile(1) };
+        let byte = unsafe { base.cast::<u8>().add(offset) };
+        // SAFETY: the mapping can be written and nothing else refers to it.
+        unsafe { byte.write_volatile(1) };
     }
     Ok(())
 }
