@@ -1,1 +1,20 @@
-//! Tests of a runtime on a real kernel.
+//! Tests and measurements of a container runtime on a real kernel.
+//!
+//! The runtime is a program with runc's command line, so the same suite runs against `tare`, runc
+//! and crun: a test that fails on all three is the test's fault.
+#![allow(unreachable_pub, reason = "the programs in src/bin use the modules")]
+
+pub mod bundle;
+pub mod cgroups;
+pub mod console;
+pub mod container;
+pub mod context;
+pub mod differences;
+pub mod expect;
+pub mod families;
+pub mod host;
+pub mod leftovers;
+pub mod outcome;
+pub mod process;
+pub mod runner;
+mod sys;

@@ -1,0 +1,88 @@
+//! Helpers for the outside: hooks, and programs that need a terminal, descriptors or namespaces.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::sched::CloneFlags;
+use serde_json::{Value, json};
+
+use crate::{arg, number, sys};
+
+/// `hook FILE NAME [EXIT-CODE [SLEEP-MS]]`: appends one line about how it was called to FILE.
+pub(crate) fn hook(args: &[String]) -> Result<u8, String> {
+    let mut state = String::new();
+    std::io::stdin().read_to_string(&mut state).map_err(|e| e.to_string())?;
+    let mut seen = crate::facts::all();
+    seen["hook"] = json!(arg(args, 1)?);
+    seen["state"] = serde_json::from_str(&state).unwrap_or(Value::String(state));
+    let mut log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(arg(args, 0)?)
+        .map_err(|e| format!("{}: {e}", args[0]))?;
+    writeln!(log, "{seen}").map_err(|e| e.to_string())?;
+    std::thread::sleep(std::time::Duration::from_millis(number(args, 3).unwrap_or(0)));
+    u8::try_from(number(args, 2).unwrap_or(0)).map_err(|e| e.to_string())
+}
+
+/// `ctty PROG ARGS`: a new session whose controlling terminal is standard input.
+pub(crate) fn with_controlling_terminal(args: &[String]) -> Result<u8, String> {
+    sys::take_terminal().map_err(|e| e.to_string())?;
+    exec(args)
+}
+
+/// `with-fds FILE … -- PROG ARGS`: the files are open from descriptor 3 on.
+///
+/// `LISTEN_PID` is set when `LISTEN_FDS` is, as the socket-activation protocol asks.
+pub(crate) fn with_fds(args: &[String]) -> Result<u8, String> {
+    let split = args.iter().position(|a| a == "--").ok_or("no --")?;
+    let files: Vec<File> = args[..split]
+        .iter()
+        .map(|path| File::open(path).map_err(|e| format!("{path}: {e}")))
+        .collect::<Result<_, _>>()?;
+    for (fd, file) in (3..).zip(&files) {
+        sys::place_fd(file.as_raw_fd(), fd).map_err(|e| e.to_string())?;
+    }
+    exec(&args[split + 1..])
+}
+
+fn exec(args: &[String]) -> Result<u8, String> {
+    let program = arg(args, 0)?;
+    let mut command = Command::new(program);
+    command.args(&args[1..]);
+    if std::env::var_os("LISTEN_FDS").is_some() {
+        command.env("LISTEN_PID", std::process::id().to_string());
+    }
+    Err(format!("{program}: {}", command.exec()))
+}
+
+/// `hold-namespaces TYPE …`: makes new namespaces and keeps them until it is killed.
+pub(crate) fn hold_namespaces(types: &[String]) -> Result<(), String> {
+    let mut flags = CloneFlags::empty();
+    for name in types {
+        flags |= match name.as_str() {
+            "cgroup" => CloneFlags::CLONE_NEWCGROUP,
+            "ipc" => CloneFlags::CLONE_NEWIPC,
+            "mount" => CloneFlags::CLONE_NEWNS,
+            "network" => CloneFlags::CLONE_NEWNET,
+            "pid" => CloneFlags::CLONE_NEWPID,
+            "time" => CloneFlags::from_bits_retain(libc::CLONE_NEWTIME),
+            "user" => CloneFlags::CLONE_NEWUSER,
+            "uts" => CloneFlags::CLONE_NEWUTS,
+            other => return Err(format!("{other}: unknown namespace")),
+        };
+    }
+    nix::sched::unshare(flags).map_err(|e| format!("unshare: {e}"))?;
+    // The first child is what a pid namespace begins with; it ends when its parent does.
+    let child = sys::fork(|| {
+        let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+        nix::unistd::pause();
+        0
+    });
+    println!("{}", child.map_err(|e| e.to_string())?);
+    nix::unistd::pause();
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! What every test is given: the runtime under test, the programs it needs, a directory of its own.
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::outcome::Outcome;
+use crate::process::{Done, Run};
+
+/// Which runtime is tested; known differences are filed under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Tare,
+    Runc,
+    Crun,
+}
+
+/// How cgroups are laid out for the test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// As this machine has them: v1, with or without a v2 hierarchy beside it.
+    Host,
+    /// v1 alone, in a private mount namespace.
+    V1,
+    /// v2 alone, in a private mount namespace.
+    V2,
+}
+
+/// What every test is given.
+#[derive(Debug)]
+pub struct Context {
+    /// The runtime's binary.
+    pub runtime: PathBuf,
+    /// Which runtime it is.
+    pub kind: Kind,
+    /// How cgroups are laid out.
+    pub layout: Layout,
+    /// The program that reports from inside.
+    pub payload: PathBuf,
+    /// A static shell and tools.
+    pub busybox: PathBuf,
+    /// A directory that the test may fill.
+    pub dir: PathBuf,
+    /// The cgroup below which the test's containers stand.
+    pub cgroup: String,
+    next: Cell<u32>,
+}
+
+impl Context {
+    /// A context whose files lie in `dir`, which is made.
+    pub fn new(suite: &Suite, dir: PathBuf) -> Outcome<Self> {
+        fs::create_dir_all(dir.join("root"))?;
+        Ok(Self {
+            runtime: suite.runtime.clone(),
+            kind: suite.kind,
+            layout: suite.layout,
+            payload: suite.payload.clone(),
+            busybox: suite.busybox.clone(),
+            cgroup: suite.cgroup.clone(),
+            dir,
+            next: Cell::new(0),
+        })
+    }
+
+    /// The runtime's state directory.
+    pub fn root(&self) -> PathBuf {
+        self.dir.join("root")
+    }
+
+    /// A number not used before in this test.
+    pub fn number(&self) -> u32 {
+        self.next.replace(self.next.get() + 1)
+    }
+
+    /// The runtime with global options for this test, then `args`.
+    pub fn cmd(&self, args: &[impl AsRef<OsStr>]) -> Outcome<Run> {
+        let mut all = vec![OsStr::new("--root").to_owned(), self.root().into_os_string()];
+        all.extend(args.iter().map(|a| a.as_ref().to_owned()));
+        Run::new(&self.runtime, &all, &self.dir)
+    }
+
+    /// Runs the runtime to its end, whatever that is.
+    pub fn done(&self, args: &[&str]) -> Outcome<Done> {
+        self.cmd(args)?.done()
+    }
+
+    /// Runs the runtime, which must succeed.
+    pub fn ok(&self, args: &[&str]) -> Outcome<Done> {
+        self.cmd(args)?.ok()
+    }
+
+    /// Runs a helper of the payload program on the host.
+    pub fn helper(&self, args: &[impl AsRef<OsStr>]) -> Outcome<Run> {
+        Run::new(&self.payload, args, &self.dir)
+    }
+}
+
+/// What the contexts of one run have in common.
+#[derive(Debug)]
+pub struct Suite {
+    pub runtime: PathBuf,
+    pub kind: Kind,
+    pub layout: Layout,
+    pub payload: PathBuf,
+    pub busybox: PathBuf,
+    pub cgroup: String,
+    pub dir: PathBuf,
+}
+
+impl Suite {
+    /// Finds the helper programs and makes the suite's directory.
+    pub fn new(runtime: &Path, layout: Layout) -> Outcome<Self> {
+        let runtime = fs::canonicalize(runtime)
+            .map_err(|e| crate::outcome::Stop::fail(format!("{}: {e}", runtime.display())))?;
+        let kind = match runtime.file_name().and_then(OsStr::to_str) {
+            Some("runc") => Kind::Runc,
+            Some("crun") => Kind::Crun,
+            _ => Kind::Tare,
+        };
+        let pid = std::process::id();
+        let dir = std::env::temp_dir().join(format!("tare-it-{pid}"));
+        fs::create_dir_all(&dir)?;
+        // A copy on the test's file system can be hard-linked into every root file system.
+        let payload = dir.join("payload");
+        fs::copy(std::env::current_exe()?.with_file_name("payload"), &payload)?;
+        let busybox = dir.join("busybox");
+        fs::copy("/bin/busybox", &busybox)
+            .map_err(|e| crate::outcome::Stop::fail(format!("/bin/busybox: {e}")))?;
+        Ok(Self { runtime, kind, layout, payload, busybox, cgroup: format!("/tare-it-{pid}"), dir })
+    }
+}
+
+impl Drop for Suite {
+    fn drop(&mut self) {
+        // A temporary directory that cannot be removed is no reason to fail.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}

@@ -1,0 +1,38 @@
+//! The tests, one file a subject.
+
+pub mod attacks;
+pub mod bad_input;
+pub mod budget;
+pub mod cgroups;
+pub mod crash;
+pub mod exec;
+pub mod hooks;
+pub mod lifecycle;
+pub mod mounts;
+pub mod namespaces;
+pub mod process;
+pub mod samples;
+pub mod seccomp;
+pub mod sockets;
+pub mod terminal;
+
+use crate::runner::Family;
+
+/// All families, in the order in which they run.
+pub const ALL: &[Family] = &[
+    lifecycle::FAMILY,
+    process::FAMILY,
+    mounts::FAMILY,
+    exec::FAMILY,
+    namespaces::FAMILY,
+    hooks::FAMILY,
+    seccomp::FAMILY,
+    cgroups::FAMILY,
+    terminal::FAMILY,
+    sockets::FAMILY,
+    samples::FAMILY,
+    bad_input::FAMILY,
+    attacks::FAMILY,
+    budget::FAMILY,
+    crash::FAMILY,
+];

@@ -1,0 +1,106 @@
+//! What a test must not leave behind: processes, mounts, cgroups, state.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use crate::cgroups;
+use crate::context::{Context, Layout};
+
+/// A process needs a moment to die and its cgroup one to be empty.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Looks for leftovers, waiting a little for those that are on their way out; then removes them.
+pub fn take(ctx: &Context) -> Vec<String> {
+    let until = Instant::now() + GRACE;
+    let mut found = look(ctx);
+    while !found.is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+        found = look(ctx);
+    }
+    if !found.is_empty() {
+        clean(ctx);
+    }
+    cgroups::remove(ctx.layout, &ctx.cgroup);
+    found
+}
+
+/// What is there now.
+pub fn look(ctx: &Context) -> Vec<String> {
+    let mut found = processes();
+    found.extend(mounts(&ctx.dir));
+    found.extend(container_cgroups(ctx.layout, &ctx.cgroup));
+    found.extend(state(&ctx.root()));
+    found
+}
+
+/// This process adopts orphans, so whatever a runtime started and left is a child of it.
+fn processes() -> Vec<String> {
+    children().into_iter().filter_map(describe).collect()
+}
+
+fn describe(pid: i32) -> Option<String> {
+    if let Ok(status) = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG))
+        && status.pid().is_some()
+    {
+        return None;
+    }
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(format!("process {pid} ({})", name.trim()))
+}
+
+fn children() -> Vec<i32> {
+    let own = std::process::id();
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter_map(|t| {
+            let tid = t.file_name().into_string().ok()?;
+            fs::read_to_string(format!("/proc/{own}/task/{tid}/children")).ok()
+        })
+        .flat_map(|list| list.split_whitespace().filter_map(|n| n.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+fn mounts(dir: &Path) -> Vec<String> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let dir = dir.to_string_lossy();
+    let points = table.lines().filter_map(|l| l.split(' ').nth(4));
+    points.filter(|p| p.starts_with(dir.as_ref())).map(|p| format!("mount {p}")).collect()
+}
+
+fn container_cgroups(layout: Layout, parent: &str) -> Vec<String> {
+    let parents = cgroups::directories(layout, parent);
+    let entries = parents.iter().flat_map(|p| fs::read_dir(p).into_iter().flatten().flatten());
+    entries
+        .filter(|e| e.path().is_dir())
+        .map(|e| format!("cgroup {}", e.path().display()))
+        .collect()
+}
+
+fn state(root: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    entries.map(|e| format!("state {}", e.path().display())).collect()
+}
+
+/// Removes what the runtime under test should have removed, so that the next test starts clean.
+fn clean(ctx: &Context) {
+    let until = Instant::now() + GRACE;
+    while !children().is_empty() && Instant::now() < until {
+        for pid in children() {
+            // Errors mean that it is gone. Not waited for one by one: the first process of a pid
+            // namespace ends only after the others have been reaped.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for mount in mounts(&ctx.dir).iter().rev().filter_map(|m| m.strip_prefix("mount ")) {
+        let _ = nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH);
+    }
+    // Errors show as leftovers of the next test.
+    let _ = fs::remove_dir_all(ctx.root());
+}
