@@ -28,7 +28,7 @@ mod rules;
 mod tree;
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction};
-use seccompiler::sock_filter;
+pub use seccompiler::sock_filter;
 
 use crate::{Notice, Result};
 use profile::Policy;

@@ -1,0 +1,201 @@
+//! libseccomp, run in a helper process that this file compiles with `cc`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompArg};
+use runtime_core::seccomp::{Program, sock_filter};
+
+use crate::action;
+
+/// The architectures compared: those that both sides have tables of.
+pub(crate) const ARCHES: [Arch; 5] = [
+    Arch::ScmpArchX86_64,
+    Arch::ScmpArchX32,
+    Arch::ScmpArchX86,
+    Arch::ScmpArchAarch64,
+    Arch::ScmpArchArm,
+];
+
+/// libseccomp, at hand.
+pub(crate) struct Oracle {
+    program: PathBuf,
+    helper: Helper,
+    /// Number and name of each call, by the token of the architecture.
+    pub(crate) tables: BTreeMap<u32, BTreeMap<u32, String>>,
+}
+
+/// What libseccomp made of a profile.
+pub(crate) enum Built {
+    Filter(Program),
+    /// A rule was refused with this errno.
+    Refused(i32),
+    /// It did not come to an end.
+    Hung,
+}
+
+impl Oracle {
+    /// `None` if this machine has no libseccomp to compile against.
+    pub(crate) fn start() -> Option<Self> {
+        let program = compile()?;
+        let mut helper = Helper::start(&program);
+        let tables = ARCHES.map(|arch| (arch as u32, helper.read_table(arch))).into();
+        Some(Self { program, helper, tables })
+    }
+
+    /// Whether libseccomp has heard of a call.
+    pub(crate) fn knows(&mut self, name: &str) -> bool {
+        self.helper.say(&format!("known {name}"));
+        self.helper.answer() == ["known", "1"]
+    }
+
+    /// The filter for `profile`, its rules added as runc adds them.
+    pub(crate) fn build(&mut self, profile: &LinuxSeccomp) -> Built {
+        for command in commands(profile) {
+            self.helper.say(&command);
+        }
+        let built = self.helper.read_program();
+        if matches!(built, Built::Hung) {
+            self.helper = Helper::start(&self.program);
+        }
+        built
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        // Nothing depends on it but tidiness.
+        let _ = std::fs::remove_file(&self.program);
+    }
+}
+
+/// A running helper. It ends itself when it takes too long over a filter.
+struct Helper {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    fn start(program: &Path) -> Self {
+        let mut command = Command::new(program);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the helper was just compiled");
+        let input = child.stdin.take().expect("piped");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, input, output }
+    }
+
+    fn read_program(&mut self) -> Built {
+        let head = self.answer();
+        match head.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["ok", length] => Built::Filter(self.read_instructions(number(length))),
+            ["error", errno, _] => Built::Refused(errno.parse().expect("an errno")),
+            _ => Built::Hung,
+        }
+    }
+
+    fn read_instructions(&mut self, length: u32) -> Program {
+        let instruction = |_| {
+            let words = self.answer();
+            let [code, jt, jf, k] = [0, 1, 2, 3].map(|index: usize| number(&words[index]));
+            sock_filter { code: code as u16, jt: jt as u8, jf: jf as u8, k }
+        };
+        let instructions = (0..length).map(instruction).collect();
+        Program { instructions, flags: 0, notify: false }
+    }
+
+    fn read_table(&mut self, arch: Arch) -> BTreeMap<u32, String> {
+        let base = if arch == Arch::ScmpArchX32 { 1 << 30 } else { 0 };
+        let mut table = BTreeMap::new();
+        for number in (base..base + 1000).chain(0xf_0000..0xf_0010) {
+            self.say(&format!("name {} {number}", arch as u32));
+            let name = self.answer().swap_remove(1);
+            if name != "-" {
+                table.insert(number, name);
+            }
+        }
+        table
+    }
+
+    fn say(&mut self, command: &str) {
+        // A helper that has ended is found out by its answer.
+        let _ = writeln!(self.input, "{command}");
+    }
+
+    /// The words of a line; none when the helper has ended.
+    fn answer(&mut self) -> Vec<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the helper answers in text");
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // Only fails if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn number(word: &str) -> u32 {
+    word.parse().expect("a number")
+}
+
+fn compile() -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/seccomp/oracle.c");
+    let name = format!("seccomp-oracle-{}-{:?}", std::process::id(), std::thread::current().id());
+    let program = std::env::temp_dir().join(name);
+    let mut cc = Command::new("cc");
+    cc.arg("-O1").arg("-o").arg(&program).arg(source).arg("-lseccomp").stderr(Stdio::null());
+    cc.status().is_ok_and(|status| status.success()).then_some(program)
+}
+
+/// What runc asks of libseccomp, in its order.
+fn commands(profile: &LinuxSeccomp) -> Vec<String> {
+    let default = action(profile.default_action(), profile.default_errno_ret());
+    let rules = rules(profile, default);
+    let optimize = if rules.len() > 32 { 2 } else { 1 };
+    let arches = profile.architectures().iter().flatten();
+    let arches = arches.map(|arch| format!("arch {}", *arch as u32));
+    let begin = [format!("new {default} {optimize}")];
+    begin.into_iter().chain(arches).chain(rules).chain(["build".to_owned()]).collect()
+}
+
+/// One command for each rule that runc adds.
+fn rules(profile: &LinuxSeccomp, default: u32) -> Vec<String> {
+    let mut rules = Vec::new();
+    for group in profile.syscalls().iter().flatten() {
+        let action = action(group.action(), group.errno_ret());
+        if action == default {
+            continue;
+        }
+        let args = group.args().as_deref().unwrap_or_default();
+        for name in group.names() {
+            for args in alternatives(args) {
+                rules.push(rule(action, name, args));
+            }
+        }
+    }
+    rules
+}
+
+/// All conditions are needed; any one is enough if two are on one argument.
+fn alternatives(args: &[LinuxSeccompArg]) -> Vec<&[LinuxSeccompArg]> {
+    let repeated = |arg: &LinuxSeccompArg| {
+        args.iter().filter(|other| other.index() == arg.index()).count() > 1
+    };
+    if args.iter().any(repeated) { args.chunks(1).collect() } else { vec![args] }
+}
+
+fn rule(action: u32, name: &str, args: &[LinuxSeccompArg]) -> String {
+    let mut line = format!("rule {action} {name} {}", args.len());
+    for arg in args {
+        let (op, two) = (arg.op() as u32, arg.value_two().unwrap_or(0));
+        line += &format!(" {} {op} {} {two}", arg.index(), arg.value());
+    }
+    line
+}
