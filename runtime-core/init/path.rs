@@ -167,25 +167,32 @@ pub fn split(path: &CStr) -> (&[u8], &[u8]) {
     (&bytes[..start], &bytes[start..])
 }
 
-/// Opens the directory `path` below `root`, making what is missing of it.
+/// Links followed by hand before giving up, as many as the kernel follows.
+const MAX_LINKS: u32 = 40;
+
+/// Opens the directory `path` below `root`, making what is missing of it. With
+/// `plain` no part of it may be a link.
 pub fn make_directories(root: i32, path: &CStr, mode: u32, plain: bool) -> Result<Fd, Fault> {
+    directories(root, path, mode, plain, MAX_LINKS)
+}
+
+fn directories(root: i32, path: &CStr, mode: u32, plain: bool, links: u32) -> Result<Fd, Fault> {
     const AS_DIRECTORY: i32 = flag::O_PATH | flag::O_DIRECTORY;
-    let look = |path: &CStr| if plain { open_plain(root, path, AS_DIRECTORY) } else { open(root, path, AS_DIRECTORY) };
-    match look(path) {
+    let found = if plain { open_plain(root, path, AS_DIRECTORY) } else { open(root, path, AS_DIRECTORY) };
+    match found {
         Err(errno::ENOENT) => {}
         answer => return answer.during(Call::Openat2),
     }
-    let (above, name) = split(path);
-    if matches!(name, b"" | b"." | b"..") {
-        // A missing component called `..` has no meaning.
-        return Err(Fault::new(Call::Mkdirat, errno::ENOENT));
-    }
-    let above = Buffer::of(above).during(Call::Openat2)?;
-    let above = if above.as_bytes().is_empty() { c"/" } else { above.as_text() };
-    let parent = make_directories(root, above, mode, plain)?;
-    let name = Buffer::of(name).during(Call::Mkdirat)?;
+    let (parent, name) = make_parent(root, path, mode, plain, links)?;
     match sys::mkdirat(parent.raw(), name.as_text(), mode) {
-        Ok(_) | Err(errno::EEXIST) => {}
+        Ok(_) => {}
+        Err(errno::EEXIST) if !plain => {
+            // Made by somebody just now, or a link to what is not there yet.
+            if let Some(target) = link_target(path, &parent, &name)? {
+                return directories(root, target.as_text(), mode, plain, fewer(links)?);
+            }
+        }
+        Err(errno::EEXIST) => {}
         Err(errno) => return Err(Fault::new(Call::Mkdirat, errno)),
     }
     // Just made: whatever is there by now is taken as it is, never followed.
@@ -195,25 +202,59 @@ pub fn make_directories(root: i32, path: &CStr, mode: u32, plain: bool) -> Resul
 /// Opens the file `path` below `root` as a place to mount on, making an empty
 /// one (and its directories) when it is missing.
 pub fn make_file(root: i32, path: &CStr) -> Result<Fd, Fault> {
+    file(root, path, MAX_LINKS)
+}
+
+fn file(root: i32, path: &CStr, links: u32) -> Result<Fd, Fault> {
     match open(root, path, flag::O_PATH) {
         Err(errno::ENOENT) => {}
         answer => return answer.during(Call::Openat2),
     }
-    let (parent, name) = split(path);
-    let parent = Buffer::of(parent).during(Call::Openat2)?;
-    let name = Buffer::of(name).during(Call::Open)?;
-    let parent = make_directories(root, parent.as_text(), 0o755, false)?;
-    let made = sys::open(
-        parent.raw(),
-        name.as_text(),
-        flag::O_CREAT | flag::O_EXCL | flag::O_NOFOLLOW | flag::O_WRONLY,
-        0o755,
-    );
-    match made {
-        Ok(_) | Err(errno::EEXIST) => {}
+    let (parent, name) = make_parent(root, path, 0o755, false, links)?;
+    let flags = flag::O_CREAT | flag::O_EXCL | flag::O_NOFOLLOW | flag::O_WRONLY;
+    match sys::open(parent.raw(), name.as_text(), flags, 0o755) {
+        Ok(made) => made.close(),
+        Err(errno::EEXIST) => {
+            if let Some(target) = link_target(path, &parent, &name)? {
+                return file(root, target.as_text(), fewer(links)?);
+            }
+        }
         Err(errno) => return Err(Fault::new(Call::Open, errno)),
     }
     sys::open(parent.raw(), name.as_text(), flag::O_PATH | flag::O_NOFOLLOW, 0).during(Call::Open)
+}
+
+/// The directory that `path` is to be made in, and its name there. A missing
+/// component called `..` has no meaning.
+fn make_parent(root: i32, path: &CStr, mode: u32, plain: bool, links: u32) -> Result<(Fd, Buffer), Fault> {
+    let (above, name) = split(path);
+    if matches!(name, b"" | b"." | b"..") {
+        return Err(Fault::new(Call::Mkdirat, errno::ENOENT));
+    }
+    let above = Buffer::of(above).during(Call::Openat2)?;
+    let text = if above.as_bytes().is_empty() { c"/" } else { above.as_text() };
+    let parent = directories(root, text, mode, plain, links)?;
+    Ok((parent, Buffer::of(name).during(Call::Mkdirat)?))
+}
+
+/// Where the link `name` in `parent`, which is `path` below the root, points to,
+/// as a path below the root; `None` when it is no link.
+fn link_target(path: &CStr, parent: &Fd, name: &Buffer) -> Result<Option<Buffer>, Fault> {
+    let mut content = [0u8; PATH_MAX];
+    let count = match sys::readlinkat(parent.raw(), name.as_text(), &mut content) {
+        Ok(count) => count,
+        Err(errno::EINVAL) => return Ok(None),
+        Err(errno) => return Err(Fault::new(Call::Readlink, errno)),
+    };
+    let (above, _) = split(path);
+    let start = if content[0] == b'/' { &[] } else { above };
+    let mut target = Buffer::of(start).during(Call::Readlink)?;
+    target.push(&content[..count]).during(Call::Readlink)?;
+    Ok(Some(target))
+}
+
+fn fewer(links: u32) -> Result<u32, Fault> {
+    links.checked_sub(1).ok_or(Fault::new(Call::Openat2, errno::ELOOP))
 }
 
 /// The names in what getdents64 gave, without `.` and `..`.

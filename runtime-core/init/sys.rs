@@ -34,6 +34,7 @@ pub mod flag {
     pub const O_CREAT: i32 = 0o100;
     pub const O_EXCL: i32 = 0o200;
     pub const O_NOCTTY: i32 = 0o400;
+    pub const O_NONBLOCK: i32 = 0o4000;
     pub const O_DIRECTORY: i32 = crate::arch::O_DIRECTORY;
     pub const O_NOFOLLOW: i32 = crate::arch::O_NOFOLLOW;
     pub const O_CLOEXEC: i32 = 0o2000000;
@@ -100,6 +101,10 @@ impl Fd {
     }
     pub fn from_raw(number: i32) -> Self {
         Self(number)
+    }
+    /// At once: a file open for writing keeps its mount from becoming read-only.
+    pub fn close(self) {
+        let _ = close(self.keep());
     }
     /// The number, not closed by anybody any more.
     pub fn keep(self) -> i32 {

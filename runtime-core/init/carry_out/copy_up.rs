@@ -78,5 +78,6 @@ fn copy_file(from: &Fd, to: &Fd, name: &CStr, stat: &Statx) -> Result<(), Fault>
             count => left -= count.min(left),
         }
     }
+    target.close();
     Ok(())
 }

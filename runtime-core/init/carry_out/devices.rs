@@ -90,7 +90,8 @@ fn bind(node: &Node, directory: i32, name: &Buffer) -> Result<(), Fault> {
 pub fn empty_file(directory: i32, name: &CStr) -> Result<Fd, Fault> {
     let flags = flag::O_CREAT | flag::O_EXCL | flag::O_NOFOLLOW | flag::O_WRONLY;
     match sys::open(directory, name, flags, 0o666) {
-        Ok(_) | Err(errno::EEXIST) => {}
+        Ok(made) => made.close(),
+        Err(errno::EEXIST) => {}
         Err(errno) => return Err(Fault::new(Call::Open, errno)),
     }
     let target = sys::open(directory, name, flag::O_PATH | flag::O_NOFOLLOW, 0).during(Call::Open)?;

@@ -39,9 +39,22 @@ pub fn bounding(drop: u64) -> Result<(), Fault> {
 }
 
 impl State {
+    /// From here on no descriptor leads anywhere: a path through /proc/self/fd
+    /// could otherwise be the working directory (CVE-2024-21626).
+    fn let_go(&mut self) -> Result<(), Fault> {
+        for held in [self.root.take(), self.null.take(), self.mask.take()].into_iter().flatten() {
+            held.keep();
+        }
+        for (_, held) in [self.directory.take(), self.beside.take()].into_iter().flatten() {
+            held.keep();
+        }
+        super::program::close_strangers()
+    }
+
     /// As root first: the directory may be closed to the user. When root is
     /// refused (a network filesystem), as the user.
     pub fn work_directory(&mut self, path: &'static CStr) -> Result<(), Fault> {
+        self.let_go()?;
         match sys::chdir(path) {
             Ok(_) => inside(),
             Err(errno::EPERM | errno::EACCES) => {

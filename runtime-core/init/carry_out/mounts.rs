@@ -129,7 +129,8 @@ impl State {
     /// A directory for a directory, a file for anything else; made when missing.
     fn bind_target(&mut self, target: &'static CStr, tree: &Fd) -> Result<Fd, Fault> {
         let root = self.root()?;
-        let found = if !sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_directory() {
+        let is_directory = sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_directory();
+        let found = if !is_directory {
             self.beside = None;
             path::make_file(root, target)?
         } else if let Some(made) = self.make_beside(target)? {
@@ -139,6 +140,10 @@ impl State {
             path::make_directories(root, target, 0o755, false)?
         };
         refuse_hidden_proc(target, &found)?;
+        let target = sys::stat_fd(found.raw()).during(Call::Fstat)?;
+        if target.is_directory() != is_directory {
+            return Err(Fault::new(Call::MoveMount, errno::ENOTDIR));
+        }
         Ok(found)
     }
 

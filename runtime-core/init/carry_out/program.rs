@@ -97,7 +97,6 @@ pub fn close_range(first: u32, last: u32, only_at_exec: bool) -> Result<(), Faul
 
 /// Waits until `start` knocks and says go. From then on it hears what fails.
 pub fn gate(host: &mut Host) -> Result<(), Fault> {
-    close_strangers()?;
     let listener = wire::descriptor(slot::GATE).ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
     loop {
         let visitor = sys::accept(listener).during(Call::Accept)?;
@@ -113,12 +112,19 @@ pub fn gate(host: &mut Host) -> Result<(), Fault> {
     }
 }
 
+/// Of the container's root, which is the root by now. It may be anything: not
+/// waited for, and read only if it is a file.
+fn open_passwd() -> Result<Fd, Fault> {
+    let root = sys::open(flag::AT_FDCWD, c"/", flag::O_PATH | flag::O_DIRECTORY, 0).during(Call::Open)?;
+    path::open(root.raw(), c"/etc/passwd", flag::O_RDONLY | flag::O_NONBLOCK | flag::O_NOCTTY).during(Call::Open)
+}
+
 impl State {
     /// The home of `uid` by the container's own /etc/passwd; "/" when it has none.
     pub fn find_home(&mut self, uid: u32) -> Result<(), Fault> {
         const LONGEST: usize = 4000;
         self.home = Buffer::of(b"HOME=/").during(Call::Read)?;
-        let Ok(file) = path::open(self.root()?, c"/etc/passwd", flag::O_RDONLY) else { return Ok(()) };
+        let Ok(file) = open_passwd() else { return Ok(()) };
         if !sys::stat_fd(file.raw()).is_ok_and(|stat| stat.is_regular()) {
             return Ok(());
         }

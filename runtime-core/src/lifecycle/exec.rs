@@ -91,11 +91,20 @@ fn check_terminal(process: &oci::Process, options: &ExecOptions) -> Result<()> {
 
 fn sub_cgroup(record: &Record, wanted: &[String]) -> Result<Option<Cgroup>> {
     let Some(own) = &record.cgroup else { return Ok(None) };
+    if let Some(path) = wanted.iter().find(|wanted| escapes(wanted)) {
+        return Err(Error::new(ErrorKind::InvalidArgument, format!("bad sub cgroup path: {path}"))
+            .hint("a sub-cgroup is below the container's own"));
+    }
     let place = wanted.iter().try_fold(own.clone(), |place, wanted| match wanted.split_once(':') {
         Some((controllers, path)) => place.sub_cgroup(&controllers.split(',').collect::<Vec<_>>(), path),
         None => place.sub_cgroup(&[], wanted),
     })?;
     Ok(Some(place))
+}
+
+fn escapes(wanted: &str) -> bool {
+    let path = wanted.split_once(':').map_or(wanted, |(_, path)| path);
+    path.split('/').any(|component| component == "..")
 }
 
 /// The process object with everything in it, and its place in the configuration.
