@@ -27,6 +27,12 @@ pub(crate) struct Session {
     _raw: Option<RawMode>,
 }
 
+/// The rows and columns of our terminal, if we have one: what the process's own
+/// starts with.
+pub(crate) fn own_size() -> Option<(u16, u16)> {
+    own_terminal().and_then(|own| window_size(own.as_fd()).ok())
+}
+
 impl Session {
     /// Joins `console`, the master end, to our stdio.
     pub(crate) fn begin(console: OwnedFd) -> Result<Self, Failure> {
@@ -40,8 +46,7 @@ impl Session {
 
     /// Gives the process's terminal the size of ours, if we have one.
     pub(crate) fn resize(&self) {
-        let size = own_terminal().and_then(|own| window_size(own.as_fd()).ok());
-        if let Some((rows, columns)) = size {
+        if let Some((rows, columns)) = own_size() {
             // The process may have ended, and its terminal with it.
             drop(set_window_size(self.console.as_fd(), rows, columns));
         }

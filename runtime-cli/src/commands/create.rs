@@ -9,6 +9,7 @@ use crate::args::Count;
 use crate::failure::{Failure, Outcome};
 use crate::foreground::check_console;
 use crate::inherit::Inherited;
+use crate::terminal::own_size;
 
 /// Create a container from a bundle: a directory with a config.json and a root
 /// file system. `tare start` then starts its process.
@@ -77,6 +78,7 @@ impl NewOptions {
             listen_fds: inherited.listen,
             notify_socket: notify_socket(),
             foreground_console: terminal && !detach,
+            console_size: (terminal && !detach).then(own_size).flatten(),
             rootless: context.globals.rootless()?,
             ..CreateOptions::default()
         })

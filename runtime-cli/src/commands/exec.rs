@@ -9,6 +9,7 @@ use crate::args::{Count, Order};
 use crate::failure::{Failure, Outcome};
 use crate::foreground::{Foreground, check_console};
 use crate::inherit::Inherited;
+use crate::terminal::own_size;
 
 /// The exit code when the process did not get to run.
 const NOT_RUN: u8 = 255;
@@ -135,6 +136,7 @@ impl Exec {
         let terminal = wants_terminal(&process);
         check_console(terminal, self.detach, options.console_socket.as_deref())?;
         options.foreground_console = terminal && !self.detach;
+        options.console_size = options.foreground_console.then(own_size).flatten();
         Ok((process, options))
     }
 }

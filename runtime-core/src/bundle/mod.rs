@@ -1,5 +1,6 @@
 //! A bundle: a directory that holds config.json, read and checked.
 
+mod objects;
 mod paths;
 mod places;
 mod pointer;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::places::Places;
-use super::relax;
+use super::{objects, relax};
 use crate::error::{Error, ErrorKind, Notice, Result};
 
 /// The specification in the text of a config.json, and what had to be
@@ -46,7 +46,10 @@ fn parse<T: DeserializeOwned>(
     relax: fn(&mut Value) -> Vec<Notice>,
 ) -> Result<(T, Vec<Notice>)> {
     match serde_json::from_slice(raw) {
-        Ok(document) => Ok((document, Vec::new())),
+        Ok(document) => match objects::check(raw) {
+            None => Ok((document, Vec::new())),
+            Some(wrong) => Err(wrong),
+        },
         // Also for what it calls a syntax error: it says so of a number where
         // one of a set of words is due.
         Err(_) => parse_relaxed(raw, relax),

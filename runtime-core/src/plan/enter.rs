@@ -29,9 +29,6 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         namespaces: names_of(plan.clone_flags),
         into_cgroup: parts.cgroup.as_ref().is_some_and(|cgroup| cgroup.v2_directory().is_some()),
     });
-    if let Some(score) = parts.spec.process().as_ref().and_then(oci_spec::runtime::Process::oom_score_adj) {
-        plan.host("/process/oomScoreAdj", HostOp::OomScore(i64::from(score)));
-    }
     plan.init("", Op::Signals { reset: parts.request.facts.ignored_signals });
     // As long as the host's file system and privileges are those of init.
     let leaves = in_child || namespaces.joined(CLONE_NEWNS).is_some();

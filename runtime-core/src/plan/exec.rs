@@ -68,9 +68,6 @@ pub(crate) fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
 fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) -> Result<()> {
     let joined = namespaces.join.iter().fold(namespaces.create, |flags, join| flags | join.kind.flag);
     plan.host("", HostOp::Spawn { namespaces: names_of(0), into_cgroup: request.cgroup.is_some_and(|cgroup| cgroup.v2_directory().is_some()) });
-    if let Some(score) = request.process.oom_score_adj() {
-        plan.host(format!("{}/oomScoreAdj", request.base), HostOp::OomScore(i64::from(score)));
-    }
     plan.init("", Op::Signals { reset: request.facts.ignored_signals });
     plan.init("", Op::Stdio {});
     if let Some(cgroup) = request.cgroup {

@@ -290,6 +290,9 @@ fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
 
 /// What the host side does when init is as the configuration wants it.
 fn ready(plan: &mut Plan, program: &Program<'_>) {
+    if let Some(score) = program.process.oom_score_adj() {
+        plan.host(program.at("oomScoreAdj"), HostOp::OomScore(i64::from(score)));
+    }
     if program.process.terminal() == Some(true) {
         plan.host(program.at("terminal"), HostOp::Console { socket: program.console_socket.clone() });
     }
