@@ -1,1 +1,23 @@
-fn main() {}
+//! tare: an OCI container runtime with the command surface of runc. All that
+//! happens to a container happens in `runtime_core`; this program reads
+//! arguments, reports, and lends its terminal.
+
+mod args;
+mod commands;
+mod failure;
+mod foreground;
+mod inherit;
+mod logging;
+mod passwd;
+mod pump;
+mod signals;
+mod table;
+mod terminal;
+mod time;
+mod version;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(commands::main(std::env::args_os().skip(1)))
+}

@@ -72,6 +72,7 @@ struct Inner {
     contexts: Vec<String>,
     syscall: Option<&'static str>,
     errno: Option<i32>,
+    errno_in_message: bool,
     path: Option<PathBuf>,
     pointer: Option<String>,
     hint: Option<String>,
@@ -115,6 +116,14 @@ impl Error {
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = Some(kind);
+        self
+    }
+
+    /// The errno behind a failure that says it in words of its own.
+    #[must_use]
+    pub(crate) fn with_errno(mut self, errno: i32) -> Self {
+        self.0.errno = (errno != 0).then_some(errno);
+        self.0.errno_in_message = true;
         self
     }
 
@@ -210,7 +219,7 @@ impl fmt::Display for Error {
             write!(f, "{separator}{}", path.display())?;
             separator = ": ";
         }
-        if let Some(errno) = inner.errno {
+        if let Some(errno) = inner.errno.filter(|_| !inner.errno_in_message) {
             write!(f, "{separator}{}", errno_text(errno))?;
         }
         if let Some(pointer) = &inner.pointer {
@@ -235,16 +244,11 @@ impl std::error::Error for Error {}
 /// Adds what was being done to a failing result.
 pub(crate) trait Context<T> {
     fn context(self, doing: impl FnOnce() -> String) -> Result<T>;
-    fn at(self, pointer: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T> Context<T> for Result<T> {
     fn context(self, doing: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| error.context(doing()))
-    }
-
-    fn at(self, pointer: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|error| error.at(pointer()))
     }
 }
 

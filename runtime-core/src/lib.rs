@@ -16,6 +16,28 @@
 
 #![warn(missing_docs)]
 
+pub mod bundle;
 mod error;
+pub mod host;
+mod lifecycle;
+pub mod plan;
+pub mod seccomp;
+mod state;
+pub mod sys;
 
+pub use bundle::{Bundle, template};
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
+pub use lifecycle::{
+    CgroupDriver, Container, CreateOptions, ExecCommand, ExecOptions, ExecProcess, ExitStatus, Process, Runtime, StartOptions,
+};
+pub use plan::Plan;
+pub use state::{State, Status};
+pub use sys::tty::{set_window_size, window_size};
+
+/// Reads a process object, as `exec --process` gets one.
+///
+/// # Errors
+/// What is wrong in it, with its place.
+pub fn exec_process_from_json(bytes: &[u8]) -> Result<oci_spec::runtime::Process> {
+    bundle::parse_process(bytes).map(|(process, _)| process)
+}

@@ -1,0 +1,237 @@
+//! The options before the command. They are read by a table and not by clap,
+//! because every call pays for them.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use super::normalise::{Flag, Kind, Order, boolean, normalise};
+use crate::failure::Failure;
+use crate::logging::Format;
+
+const fn text(long: &'static str) -> Flag<'static> {
+    Flag { long, short: None, kind: Kind::Text }
+}
+
+const fn switch(long: &'static str) -> Flag<'static> {
+    Flag { long, short: None, kind: Kind::Switch }
+}
+
+const FLAGS: &[Flag<'static>] = &[
+    text("root"),
+    text("log"),
+    text("log-format"),
+    switch("debug"),
+    switch("systemd-cgroup"),
+    text("rootless"),
+    Flag { long: "version", short: Some('v'), kind: Kind::Switch },
+];
+
+/// The help on [`FLAGS`], for the help text of the program.
+pub(crate) const HELP: &str = "\
+      --root <DIR>            keep the state of containers here [default: /run/tare,
+                              or $XDG_RUNTIME_DIR/tare when not root]
+      --log <FILE>            append log lines to this file [default: stderr]
+      --log-format <FORMAT>   text or json [default: text]
+      --debug                 log more
+      --systemd-cgroup        have systemd make the cgroups; cgroupsPath is then
+                              \"slice:prefix:name\"
+      --rootless <WHETHER>    do without what only root may do: true, false or auto
+                              [default: auto]
+  -h, --help                  print help
+  -v, --version               print the version
+";
+
+/// The global options as they were given.
+#[derive(Debug, Default)]
+pub(crate) struct Globals {
+    root: Option<String>,
+    pub(crate) log: Option<PathBuf>,
+    log_format: Option<String>,
+    pub(crate) debug: bool,
+    pub(crate) systemd_cgroup: bool,
+    rootless: Option<String>,
+}
+
+/// What the words before the command ask for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Help,
+    Version,
+    /// A command, with the words after its name.
+    Command(String, Vec<String>),
+}
+
+impl Globals {
+    /// Reads the global options and the name of the command.
+    ///
+    /// # Errors
+    /// One line in Go's words about the first argument that breaks the rules.
+    pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<(Self, Request), String> {
+        let read = normalise(FLAGS, args, Order::BeforeOperands)?;
+        let mut globals = Self::default();
+        let mut version = false;
+        for (name, value) in read.flags {
+            match name {
+                "root" => globals.root = value,
+                "log" => globals.log = value.map(PathBuf::from),
+                "log-format" => globals.log_format = value,
+                "debug" => globals.debug = true,
+                "systemd-cgroup" => globals.systemd_cgroup = true,
+                "rootless" => globals.rootless = value,
+                _ => version = true,
+            }
+        }
+        let mut words = read.operands.into_iter();
+        let request = match words.next() {
+            _ if read.help => Request::Help,
+            _ if version => Request::Version,
+            Some(command) => Request::Command(command, words.collect()),
+            None => Request::Help,
+        };
+        Ok((globals, request))
+    }
+
+    /// The format of log lines.
+    pub(crate) fn log_format(&self) -> Result<Format, Failure> {
+        match self.log_format.as_deref() {
+            None | Some("text") => Ok(Format::Text),
+            Some("json") => Ok(Format::Json),
+            Some(other) => Err(Failure::new(format!("invalid log-format: {other}"))),
+        }
+    }
+
+    /// Whether to do without root's powers; `None` leaves it to the library.
+    pub(crate) fn rootless(&self) -> Result<Option<bool>, Failure> {
+        match self.rootless.as_deref() {
+            None | Some("auto") => Ok(None),
+            Some(text) => match boolean(text) {
+                Some(value) => Ok(Some(value)),
+                None => Err(Failure::new(format!(
+                    "invalid value \"{text}\" for flag -rootless: must be true, false or auto"
+                ))),
+            },
+        }
+    }
+
+    /// Whether the user chose the directory of containers.
+    pub(crate) fn has_root(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// The directory of containers: absolute, and not `/`.
+    pub(crate) fn root(&self) -> Result<PathBuf, Failure> {
+        let Some(given) = &self.root else {
+            return Ok(private_root().unwrap_or_else(|| PathBuf::from("/run/tare")));
+        };
+        let absolute = std::path::absolute(given)
+            .map_err(|error| Failure::file("getcwd", Path::new(given), &error))?;
+        match clean(&absolute) {
+            root if root == Path::new("/") => {
+                Err(Failure::new("Option --root argument should not be set to /"))
+            }
+            root => Ok(root),
+        }
+    }
+
+    /// Makes the default directory below `$XDG_RUNTIME_DIR`, with the sticky bit
+    /// that keeps cleaners of that directory away from it.
+    pub(crate) fn prepare_root(&self) -> Result<(), Failure> {
+        const STICKY: u32 = 0o1700;
+        let Some(root) = private_root().filter(|_| !self.has_root()) else { return Ok(()) };
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
+        made.map_err(|error| Failure::file("mkdir", &root, &error))?;
+        std::fs::set_permissions(&root, PermissionsExt::from_mode(STICKY))
+            .map_err(|error| Failure::file("chmod", &root, &error))
+    }
+}
+
+/// The default root of a user who may not write to `/run`.
+fn private_root() -> Option<PathBuf> {
+    let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty())?;
+    is_private_user().then(|| Path::new(&runtime_dir).join("tare"))
+}
+
+/// Not root, or root of a user namespace only, who did not log in as root.
+fn is_private_user() -> bool {
+    let in_user_namespace = || matches!(whole_id_map(), Ok(false));
+    let logged_in_as_root = || std::env::var_os("USER").is_some_and(|user| user == "root");
+    !nix::unistd::geteuid().is_root() || (in_user_namespace() && !logged_in_as_root())
+}
+
+/// Whether all ids stand for themselves, as in the first user namespace.
+fn whole_id_map() -> io::Result<bool> {
+    let map = std::fs::read_to_string("/proc/self/uid_map")?;
+    Ok(map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
+/// `path` without its `.` and `..`, by its letters only.
+fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            Component::CurDir => {}
+            other => cleaned.push(other),
+        }
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> (Globals, Request) {
+        Globals::parse(line.split_whitespace().map(str::to_owned)).unwrap()
+    }
+
+    #[test]
+    fn the_call_of_an_engine_is_read_in_full() {
+        let (globals, request) = parse(
+            "--root /r/./a/../ns --log /l.json --log-format json --systemd-cgroup create -b B ID",
+        );
+        assert_eq!(globals.root().unwrap(), Path::new("/r/ns"));
+        assert_eq!(globals.log.as_deref(), Some(Path::new("/l.json")));
+        assert_eq!(globals.log_format().unwrap(), Format::Json);
+        assert!(globals.systemd_cgroup && !globals.debug);
+        let Request::Command(name, rest) = request else { panic!("{request:?}") };
+        assert_eq!((name.as_str(), rest.join(" ").as_str()), ("create", "-b B ID"));
+    }
+
+    #[test]
+    fn the_root_of_the_file_system_is_refused_however_it_is_written() {
+        for root in ["/", "//", "/..", "/run/..", "/./"] {
+            let (globals, _) = parse(&format!("--root={root} list"));
+            let message = globals.root().unwrap_err().message;
+            assert_eq!(message, "Option --root argument should not be set to /", "{root}");
+        }
+    }
+
+    #[test]
+    fn a_relative_root_is_made_absolute() {
+        let (globals, _) = parse("--root here list");
+        assert_eq!(globals.root().unwrap(), std::env::current_dir().unwrap().join("here"));
+    }
+
+    #[test]
+    fn rootless_is_true_false_or_undecided() {
+        let rootless = |line: &str| parse(line).0.rootless();
+        assert_eq!(rootless("list").unwrap(), None);
+        assert_eq!(rootless("--rootless auto list").unwrap(), None);
+        assert_eq!(rootless("--rootless=true list").unwrap(), Some(true));
+        assert_eq!(rootless("--rootless false list").unwrap(), Some(false));
+        assert!(rootless("--rootless maybe list").is_err());
+    }
+
+    #[test]
+    fn help_and_version_win_over_a_command_and_no_command_means_help() {
+        assert!(matches!(parse("--version list").1, Request::Version));
+        assert!(matches!(parse("-v").1, Request::Version));
+        assert!(matches!(parse("-h list").1, Request::Help));
+        assert!(matches!(parse("").1, Request::Help));
+        assert!(matches!(parse("list --version").1, Request::Command(..)));
+    }
+}

@@ -1,0 +1,155 @@
+//! The commands: one file each, a table of them, and the way from the words of
+//! the command line to one of them.
+
+mod create;
+mod delete;
+mod exec;
+mod help;
+mod kill;
+mod list;
+mod pause;
+mod plan;
+mod ps;
+mod resume;
+mod run;
+mod spec;
+mod start;
+mod state;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use runtime_core::{CgroupDriver, Runtime};
+
+use crate::args::{self, Count, Globals, Order, Request};
+use crate::failure::{Failure, Outcome};
+use crate::logging::Log;
+use crate::version;
+
+/// A command of the command line: its options are the fields of its clap parser.
+pub(crate) trait Command: clap::Parser {
+    const NAME: &'static str;
+    const COUNT: Count;
+    const ORDER: Order = Order::Anywhere;
+
+    /// Does what the command is for; the result is the exit code.
+    fn run(self, context: &Context) -> Outcome;
+}
+
+/// What all commands get to know.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    pub(crate) globals: Globals,
+    pub(crate) log: Log,
+}
+
+impl Context {
+    /// The library, set up as the global options say.
+    pub(crate) fn runtime(&self) -> Result<Runtime, Failure> {
+        let driver = match self.globals.systemd_cgroup {
+            true => CgroupDriver::Systemd,
+            false => CgroupDriver::Cgroupfs,
+        };
+        Ok(Runtime::new(self.globals.root()?).cgroup_driver(driver))
+    }
+}
+
+/// A line of the table of commands. Only the parser of the command that runs is
+/// ever built: building all of them would cost every call.
+struct Entry {
+    name: &'static str,
+    about: &'static str,
+    call: fn(&Context, Vec<String>) -> Outcome,
+}
+
+const fn entry<T: Command>(about: &'static str) -> Entry {
+    Entry { name: T::NAME, about, call: call::<T> }
+}
+
+const TABLE: &[Entry] = &[
+    entry::<create::Create>("create a container"),
+    entry::<delete::Delete>("delete what a container holds"),
+    entry::<exec::Exec>("run another process in a container"),
+    entry::<kill::Kill>("send a signal to a container"),
+    entry::<list::List>("list containers"),
+    entry::<pause::Pause>("suspend all processes of a container"),
+    entry::<plan::Plan>("show what create would do, and do nothing"),
+    entry::<ps::Ps>("show the processes of a container"),
+    entry::<resume::Resume>("let the processes of a paused container go on"),
+    entry::<run::Run>("create and start a container"),
+    entry::<spec::Spec>("write a config.json to begin with"),
+    entry::<start::Start>("start the process of a created container"),
+    entry::<state::State>("print the state of a container"),
+];
+
+/// Does what `args` (without the name of the program) ask for and tells of its
+/// failure; the result is the exit code.
+pub(crate) fn main(args: impl Iterator<Item = OsString>) -> u8 {
+    let mut context = Context::default();
+    dispatch(&mut context, args).unwrap_or_else(|failure| {
+        if let Some(usage) = &failure.usage {
+            // The failure itself is what the user must hear of.
+            drop(print(usage));
+        }
+        context.log.failure(&failure);
+        failure.code
+    })
+}
+
+fn dispatch(context: &mut Context, args: impl Iterator<Item = OsString>) -> Outcome {
+    let args = args.map(text).collect::<Result<Vec<_>, _>>()?;
+    let (globals, request) = Globals::parse(args.into_iter()).map_err(|message| {
+        let usage = format!("Incorrect Usage. {message}\n\n{}", help::program());
+        Failure::usage(message, usage)
+    })?;
+    let (name, rest) = match request {
+        Request::Help => return print(&help::program()),
+        Request::Version => return print(&version::text()),
+        Request::Command(name, rest) => (name, rest),
+    };
+    context.globals = globals;
+    let Globals { log, debug, .. } = &context.globals;
+    context.log = Log::open(log.as_deref(), context.globals.log_format()?, *debug)?;
+    context.log.debug(|| format!("tare {} {name} {rest:?}", version::VERSION));
+    if let "help" | "h" = name.as_str() {
+        return help::run(rest);
+    }
+    (find(&name)?.call)(context, rest)
+}
+
+fn text(arg: OsString) -> Result<String, Failure> {
+    arg.into_string().map_err(|arg| Failure::new(format!("argument {arg:?} is not UTF-8")))
+}
+
+fn find(name: &str) -> Result<&'static Entry, Failure> {
+    // runc's exit code for this, and its words.
+    const NO_SUCH_COMMAND: u8 = 3;
+    let entry = TABLE.iter().find(|entry| entry.name == name);
+    entry.ok_or_else(|| Failure::new(format!("No help topic for '{name}'")).code(NO_SUCH_COMMAND))
+}
+
+fn call<T: Command>(context: &Context, args: Vec<String>) -> Outcome {
+    match args::parse::<T>(T::NAME, args, T::ORDER, T::COUNT) {
+        Ok(command) => command.run(context),
+        Err(Ok(help)) => print(&help),
+        Err(Err(failure)) => Err(failure),
+    }
+}
+
+/// Writes `text` to stdout as it is.
+pub(crate) fn print(text: &str) -> Outcome {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::file("write", "/dev/stdout".as_ref(), &error))?;
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_commands_is_in_order_and_names_each_once() {
+        assert!(TABLE.is_sorted_by(|one, next| one.name < next.name));
+    }
+}

@@ -1,0 +1,103 @@
+//! Device nodes and links of /dev. Their directory is reached without following
+//! any link (CVE-2026-41579).
+
+use super::State;
+use crate::host::{During, Fault};
+use crate::ops::Call;
+use crate::path::{self, Buffer};
+use crate::sys::{self, Fd, errno, flag};
+use core::ffi::CStr;
+
+pub struct Node {
+    pub path: &'static CStr,
+    pub mode: u32,
+    pub major: u32,
+    pub minor: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub bind: bool,
+}
+
+/// A device number as the kernel packs it for mknod.
+fn device_number(major: u32, minor: u32) -> u32 {
+    (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & !0xff) << 12)
+}
+
+impl State {
+    pub fn device(&mut self, node: &Node) -> Result<(), Fault> {
+        let (directory, name) = self.place(node.path)?;
+        if node.bind {
+            return bind(node, directory, &name);
+        }
+        match sys::mknodat(directory, name.as_text(), node.mode, device_number(node.major, node.minor)) {
+            Ok(_) => {}
+            Err(errno::EEXIST) => same_device(node, directory, &name)?,
+            Err(errno::EPERM) => return bind(node, directory, &name),
+            Err(errno) => return Err(Fault::new(Call::Mknodat, errno)),
+        }
+        if (node.uid, node.gid) != (0, 0) {
+            sys::fchownat(directory, name.as_text(), node.uid, node.gid).during(Call::Fchown)?;
+        }
+        Ok(())
+    }
+
+    pub fn symlink(&mut self, path: &'static CStr, content: &CStr, replace: bool) -> Result<(), Fault> {
+        let (directory, name) = self.place(path)?;
+        match sys::symlinkat(content, directory, name.as_text()) {
+            Err(errno::EEXIST) if replace => {
+                sys::unlinkat(directory, name.as_text()).during(Call::Symlinkat)?;
+                sys::symlinkat(content, directory, name.as_text()).during(Call::Symlinkat).map(drop)
+            }
+            Ok(_) | Err(errno::EEXIST) => Ok(()),
+            Err(errno) => Err(Fault::new(Call::Symlinkat, errno)),
+        }
+    }
+
+    /// The directory of `path`, opened once for all its nodes, and the name in it.
+    pub fn place(&mut self, path: &'static CStr) -> Result<(i32, Buffer), Fault> {
+        let (parent, name) = path::split(path);
+        let name = Buffer::of(name).during(Call::Open)?;
+        if !matches!(&self.directory, Some((known, _)) if *known == parent) {
+            let root = self.root()?;
+            let at = Buffer::of(parent).during(Call::Open)?;
+            self.directory = Some((parent, path::make_directories(root, at.as_text(), 0o755, true)?));
+        }
+        let directory = self.directory.as_ref().map_or(-1, |(_, fd)| fd.raw());
+        Ok((directory, name))
+    }
+}
+
+/// A node that was there is good if it is the device asked for.
+fn same_device(node: &Node, directory: i32, name: &Buffer) -> Result<(), Fault> {
+    let stat = sys::stat_at(directory, name.as_text()).during(Call::Fstat)?;
+    let kind = |mode: u32| mode & 0o170000;
+    let same = kind(u32::from(stat.mode)) == kind(node.mode)
+        && (kind(node.mode) == 0o010000 || (stat.rdev_major, stat.rdev_minor) == (node.major, node.minor));
+    if !same {
+        return Err(Fault::new(Call::NotADevice, errno::EEXIST));
+    }
+    sys::fchmodat(directory, name.as_text(), node.mode & 0o7777).during(Call::Fchmodat).map(drop)
+}
+
+/// Where nodes cannot be made (a user namespace), the host's is shown.
+fn bind(node: &Node, directory: i32, name: &Buffer) -> Result<(), Fault> {
+    let tree = sys::open_tree(flag::AT_FDCWD, node.path, flag::OPEN_TREE_CLONE).during(Call::OpenTree)?;
+    let target = empty_file(directory, name.as_text())?;
+    sys::move_mount(tree.raw(), target.raw()).during(Call::MoveMount).map(drop)
+}
+
+/// A regular file at `name` to mount on, made when missing; never through a link.
+pub fn empty_file(directory: i32, name: &CStr) -> Result<Fd, Fault> {
+    let flags = flag::O_CREAT | flag::O_EXCL | flag::O_NOFOLLOW | flag::O_WRONLY;
+    match sys::open(directory, name, flags, 0o666) {
+        Ok(_) | Err(errno::EEXIST) => {}
+        Err(errno) => return Err(Fault::new(Call::Open, errno)),
+    }
+    let target = sys::open(directory, name, flag::O_PATH | flag::O_NOFOLLOW, 0).during(Call::Open)?;
+    let stat = sys::stat_fd(target.raw()).during(Call::Fstat)?;
+    if stat.is_regular() || stat.is_character_device() {
+        Ok(target)
+    } else {
+        Err(Fault::new(Call::NotADevice, errno::EEXIST))
+    }
+}

@@ -1,0 +1,171 @@
+//! Carrying out operations, a family a file.
+
+mod console;
+mod copy_up;
+mod devices;
+mod hooks;
+mod identity;
+mod masks;
+mod mounts;
+mod namespaces;
+mod procfs;
+pub mod program;
+mod rootfs;
+mod security;
+
+use crate::host::{During, Fault, Host};
+use crate::ops::{Call, Fact, Op};
+use crate::path::Buffer;
+use crate::sys::{self, Fd, errno};
+
+use core::ffi::CStr;
+
+/// What one operation leaves for later ones.
+pub struct State {
+    root: Option<Fd>,
+    pivoted: bool,
+    /// The directory that the last device or link was made in, reached without links.
+    directory: Option<(&'static [u8], Fd)>,
+    /// The directory that the last bind mount's target was made in.
+    beside: Option<(&'static [u8], Fd)>,
+    /// The host's /dev/null, as a tree to clone.
+    null: Option<Fd>,
+    /// The empty tmpfs that hides directories.
+    mask: Option<Fd>,
+    /// The capability sets to have once the filter is loaded.
+    after_filter: Option<[u64; 3]>,
+    postponed_directory: Option<&'static CStr>,
+    program: Option<&'static CStr>,
+    home: Buffer,
+}
+
+impl State {
+    pub fn new() -> Self {
+        Self {
+            root: None,
+            pivoted: false,
+            directory: None,
+            beside: None,
+            null: None,
+            mask: None,
+            after_filter: None,
+            postponed_directory: None,
+            program: None,
+            home: Buffer::new(),
+        }
+    }
+
+    fn root(&self) -> Result<i32, Fault> {
+        self.root.as_ref().map(Fd::raw).ok_or(Fault::new(Call::Plan, errno::EINVAL))
+    }
+
+    /// Carries out one operation.
+    pub fn carry_out(&mut self, op: Op, host: &mut Host) -> Result<(), Fault> {
+        match op {
+            Op::JoinProcess { slot, flags } => namespaces::join(slot, flags),
+            Op::JoinNamespace { slot, kind } => namespaces::join(slot, kind),
+            Op::Unshare { flags } => sys::unshare(flags).during(Call::Unshare).map(drop),
+            Op::TimeOffsets { text } => namespaces::time_offsets(text),
+            Op::Fork { flags } => namespaces::fork(flags, host),
+            Op::BecomeRoot {} => identity::become_root(),
+            Op::Sync { point } => {
+                host.tell(Fact::Reached, point)?;
+                host.wait()
+            }
+            Op::Session {} => sys::setsid().during(Call::Setsid).map(drop),
+            Op::Keyring { name, label } => security::keyring(name, label),
+            Op::LoopbackUp {} => sys::loopback_up().during(Call::Ioctl).map(drop),
+            Op::RootPropagation { flags, parent_private, rootfs } => {
+                rootfs::root_propagation(flags, parent_private != 0, rootfs)
+            }
+            Op::OpenRootfs { path } => self.open_rootfs(path),
+            Op::OpenRoot {} => self.open_root(c"/"),
+            Op::MountFs { target, source, fstype, flags, data, propagation, attr_set, attr_clear, copy_up } => self
+                .mount_filesystem(&mounts::Filesystem {
+                    target,
+                    source,
+                    fstype,
+                    flags,
+                    data,
+                    after: mounts::After { propagation, set: attr_set, clear: attr_clear },
+                    copy_up: copy_up != 0,
+                }),
+            Op::MountBind { target, source, slot, recursive, set, clear, propagation, attr_set, attr_clear } => self
+                .mount_bind(&mounts::Bind {
+                    target,
+                    source,
+                    slot,
+                    recursive: recursive != 0,
+                    set,
+                    clear,
+                    after: mounts::After { propagation, set: attr_set, clear: attr_clear },
+                }),
+            Op::Remount { target, flags, data } => self.remount(target, flags, data),
+            Op::Rlimit { resource, soft, hard } => {
+                sys::set_limit(resource, soft, hard).during(Call::Prlimit).map(drop)
+            }
+            Op::JoinCgroups { tasks, slot } => namespaces::join_cgroups(tasks, slot),
+            Op::Symlink { path, content, replace } => self.symlink(path, content, replace != 0),
+            Op::Device { path, mode, major, minor, uid, gid, bind } => self.device(&devices::Node {
+                path,
+                mode: mode as u32,
+                major: major as u32,
+                minor: minor as u32,
+                uid: uid as u32,
+                gid: gid as u32,
+                bind: bind != 0,
+            }),
+            Op::Console { mount, width, height, uid } => {
+                self.console(mount != 0, (width as u16, height as u16), uid as u32, host)
+            }
+            Op::Hook { path, args, env, timeout_ms, state_head, state_tail } => {
+                let hook = hooks::Hook { path, args, env, timeout_ms, state_head, state_tail };
+                let directory = if self.pivoted { None } else { Some(self.root()?) };
+                hooks::run(&hook, directory, host)
+            }
+            Op::PivotRoot {} => self.pivot_root(),
+            Op::MoveRoot {} => self.move_root(),
+            Op::Chroot {} => self.chroot(),
+            Op::RootfsPropagation { flags } => rootfs::propagation(flags),
+            Op::RootReadonly {} => rootfs::readonly(),
+            Op::ReopenNull {} => self.reopen_null(),
+            Op::MakeDirectory { path, mode } => self.make_directory(path, mode as u32),
+            Op::Hostname { name } => sys::set_hostname(name).during(Call::Sethostname).map(drop),
+            Op::Domainname { name } => sys::set_domainname(name).during(Call::Setdomainname).map(drop),
+            Op::Sysctl { path, value } => procfs::write(path, value),
+            Op::ExecLabel { path, fallback, value } => procfs::write_label(path, fallback, value),
+            Op::OpenNull {} => self.open_null(),
+            Op::MaskPath { path, label } => self.mask_path(path, label),
+            Op::ReadonlyPath { path } => self.readonly_path(path),
+            Op::NoNewPrivileges {} => security::no_new_privileges(),
+            Op::Scheduler { attr } => sys::sched_setattr(attr).during(Call::SchedSetattr).map(drop),
+            Op::IoPriority { priority } => sys::ioprio_set(priority).during(Call::IoprioSet).map(drop),
+            Op::Personality { persona } => sys::personality(persona).during(Call::Personality).map(drop),
+            Op::MemoryPolicy { mode, nodes, max_node } => {
+                sys::set_mempolicy(mode, nodes, max_node).during(Call::SetMempolicy).map(drop)
+            }
+            Op::Affinity { mask } => sys::sched_setaffinity(mask).during(Call::SchedSetaffinity).map(drop),
+            Op::Bounding { drop } => identity::bounding(drop),
+            Op::WorkDirectory { path } => self.work_directory(path),
+            Op::User { uid, gid, groups, set_groups, umask } => self.user(&identity::User {
+                uid: uid as u32,
+                gid: gid as u32,
+                groups,
+                set_groups: set_groups != 0,
+                umask: umask as u32,
+            }),
+            Op::Capabilities { effective, permitted, inheritable, ambient, until_filter } => {
+                self.capabilities([effective, permitted, inheritable], ambient, until_filter)
+            }
+            Op::Home { uid } => self.find_home(uid as u32),
+            Op::FindExecutable { candidates, searched } => self.find_executable(candidates, searched != 0),
+            Op::Stdio {} => program::stdio(),
+            Op::PassDescriptors { first, count } => program::pass_descriptors(first, count),
+            Op::Seccomp { program, flags, notify } => self.seccomp(program, flags, notify != 0, host),
+            Op::Gate {} => program::gate(host),
+            Op::CloseOnExec { from } => program::close_range(from as u32, u32::MAX, true),
+            Op::Signals { reset } => program::signals(reset),
+            Op::Exec { args, env, home } => self.execute(args, env, home != 0),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Writing to files of the container's /proc, which may not be one: every write
+//! goes to a file that is proved to be procfs' own (CVE-2019-16884, CVE-2025-52881).
+
+use crate::host::{During, Fault};
+use crate::ops::Call;
+use crate::path::Buffer;
+use crate::sys::{self, Fd, errno, flag};
+use core::ffi::CStr;
+
+pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+const PROC_ROOT_INO: u64 = 1;
+
+/// The root of the procfs mounted at /proc.
+fn root() -> Result<Fd, Fault> {
+    let flags = flag::O_PATH | flag::O_NOFOLLOW | flag::O_DIRECTORY;
+    let root = sys::open(flag::AT_FDCWD, c"/proc", flags, 0).during(Call::Open)?;
+    is_procfs(&root)?;
+    if sys::stat_fd(root.raw()).during(Call::Fstat)?.ino == PROC_ROOT_INO {
+        Ok(root)
+    } else {
+        Err(Fault::new(Call::NotProcfs, 0))
+    }
+}
+
+fn is_procfs(file: &Fd) -> Result<(), Fault> {
+    let (kind, _) = sys::filesystem(file.raw()).during(Call::Fstatfs)?;
+    if kind == PROC_SUPER_MAGIC { Ok(()) } else { Err(Fault::new(Call::NotProcfs, 0)) }
+}
+
+/// Opens a file of procfs: nothing mounted over it or on the way to it.
+fn open(path: &CStr) -> Result<Fd, Fault> {
+    let root = root()?;
+    let resolve = flag::RESOLVE_BENEATH | flag::RESOLVE_NO_XDEV | flag::RESOLVE_NO_MAGICLINKS;
+    let file = match sys::openat2(root.raw(), path, flag::O_WRONLY, resolve) {
+        Err(errno::ENOSYS) => sys::open(root.raw(), path, flag::O_WRONLY | flag::O_NOFOLLOW, 0),
+        answer => answer,
+    };
+    let file = file.during(Call::Open)?;
+    is_procfs(&file)?;
+    Ok(file)
+}
+
+/// Writes `value` to the file at `path`, relative to /proc.
+pub fn write(path: &CStr, value: &CStr) -> Result<(), Fault> {
+    let file = open(path)?;
+    sys::write(file.raw(), value.to_bytes()).during(Call::Write).map(drop)
+}
+
+pub fn write_label(path: &CStr, fallback: &CStr, value: &CStr) -> Result<(), Fault> {
+    match write(path, value) {
+        Err(Fault { call: Call::Open, errno: errno::ENOENT, .. }) if !fallback.is_empty() => write(fallback, value),
+        answer => answer,
+    }
+}
+
+/// A name for an open file through a /proc that is proved to be one.
+pub fn descriptor_path(fd: i32) -> Result<Buffer, Fault> {
+    root()?;
+    Buffer::of_descriptor(fd).during(Call::Open)
+}

@@ -1,0 +1,193 @@
+//! The end: descriptors, signals, the gate, and execve.
+
+use super::State;
+use crate::host::{During, Fault, Host};
+use crate::ops::{Call, GO, slot};
+use crate::path::{self, Buffer};
+use crate::sys::{self, Fd, List, errno, flag};
+use crate::wire;
+use core::ffi::CStr;
+
+/// Signals that the caller ignored are ignored by its children, and across
+/// execve: back to their defaults, and none blocked.
+pub fn signals(reset: u64) -> Result<(), Fault> {
+    for signal in (1..=64u32).filter(|signal| reset & (1 << (signal - 1)) != 0) {
+        let _ = sys::default_signal(signal);
+    }
+    sys::unblock_signals().during(Call::Fcntl).map(drop)
+}
+
+pub fn stdio() -> Result<(), Fault> {
+    put_in_place(slot::STDIN, 3, 0)
+}
+
+pub fn pass_descriptors(first: u64, count: u64) -> Result<(), Fault> {
+    put_in_place(first, count, 3)
+}
+
+/// Puts the descriptors of `count` slots at `start`, `start + 1`, … None of them
+/// may be overwritten before it is in its place, so those in the way move up first.
+fn put_in_place(first: u64, count: u64, start: i32) -> Result<(), Fault> {
+    const MOST: usize = 64;
+    let end = start + count as i32;
+    let mut moved = [const { None::<Fd> }; MOST];
+    for index in 0..count {
+        let Some(fd) = wire::descriptor(first + index) else { continue };
+        let place = start + index as i32;
+        if fd < end && fd >= start && fd != place {
+            let spare = moved.get_mut(index as usize).ok_or(Fault::new(Call::Plan, errno::EINVAL))?;
+            *spare = Some(sys::duplicate_above(fd, end).during(Call::Dup)?);
+        }
+    }
+    for index in 0..count {
+        let Some(fd) = wire::descriptor(first + index) else { continue };
+        let place = start + index as i32;
+        let from = moved.get(index as usize).and_then(Option::as_ref).map_or(fd, Fd::raw);
+        if from == place {
+            sys::set_cloexec(place, false).during(Call::Fcntl)?;
+        } else {
+            sys::dup_to(from, place).during(Call::Dup)?;
+        }
+    }
+    Ok(())
+}
+
+/// Closes every descriptor above the standard streams that the plan does not
+/// name: what the embedding program left open at exec, or what init is done with.
+pub fn close_strangers() -> Result<(), Fault> {
+    let mut first = 3u32;
+    loop {
+        let next = (0..wire::descriptors())
+            .filter_map(wire::descriptor)
+            .map(|fd| fd as u32)
+            .filter(|fd| *fd >= first)
+            .min();
+        let last = next.map_or(u32::MAX, |fd| fd.wrapping_sub(1));
+        if last >= first {
+            close_range(first, last, false)?;
+        }
+        match next {
+            Some(fd) => first = fd + 1,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// close_range is Linux 5.9, its flag 5.11: before that, one by one.
+pub fn close_range(first: u32, last: u32, only_at_exec: bool) -> Result<(), Fault> {
+    match sys::close_range(first, last, only_at_exec) {
+        Err(errno::ENOSYS | errno::EINVAL) => {}
+        answer => return answer.during(Call::CloseRange).map(drop),
+    }
+    let list = sys::open(flag::AT_FDCWD, c"/proc/self/fd", flag::O_RDONLY | flag::O_DIRECTORY, 0).during(Call::Open)?;
+    let mut buffer = [0u8; 2048];
+    loop {
+        let count = sys::getdents(list.raw(), &mut buffer).during(Call::Getdents)?;
+        if count == 0 {
+            return Ok(());
+        }
+        for name in path::names(&buffer[..count]) {
+            let Some(fd) = path::number(name) else { continue };
+            if (first..=last).contains(&fd) && fd as i32 != list.raw() {
+                let _ = if only_at_exec { sys::set_cloexec(fd as i32, true) } else { sys::close(fd as i32) };
+            }
+        }
+    }
+}
+
+/// Waits until `start` knocks and says go. From then on it hears what fails.
+pub fn gate(host: &mut Host) -> Result<(), Fault> {
+    close_strangers()?;
+    let listener = wire::descriptor(slot::GATE).ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
+    loop {
+        let visitor = sys::accept(listener).during(Call::Accept)?;
+        match sys::receive_byte(visitor.raw()) {
+            Ok(Some(GO)) => {
+                let _ = sys::close(listener);
+                host.change(visitor.keep());
+                return Ok(());
+            }
+            // Ended before it said a word: another may come.
+            _ => continue,
+        }
+    }
+}
+
+impl State {
+    /// The home of `uid` by the container's own /etc/passwd; "/" when it has none.
+    pub fn find_home(&mut self, uid: u32) -> Result<(), Fault> {
+        const LONGEST: usize = 4000;
+        self.home = Buffer::of(b"HOME=/").during(Call::Read)?;
+        let Ok(file) = path::open(self.root()?, c"/etc/passwd", flag::O_RDONLY) else { return Ok(()) };
+        if !sys::stat_fd(file.raw()).is_ok_and(|stat| stat.is_regular()) {
+            return Ok(());
+        }
+        let mut buffer = [0u8; LONGEST];
+        let mut kept = 0;
+        let mut ended = false;
+        while !ended {
+            let count = sys::read(file.raw(), &mut buffer[kept..]).during(Call::Read)?;
+            ended = count == 0;
+            let filled = kept + count;
+            let mut start = 0;
+            while let Some(length) = line_length(&buffer[start..filled], ended) {
+                if let Some(home) = home_of(&buffer[start..start + length], uid) {
+                    self.home = Buffer::of(b"HOME=").during(Call::Read)?;
+                    return self.home.push(home).during(Call::Read);
+                }
+                start = (start + length + 1).min(filled);
+            }
+            // A line longer than the buffer is nobody's entry.
+            let start = if start == 0 && filled == LONGEST { filled } else { start };
+            buffer.copy_within(start..filled, 0);
+            kept = filled - start;
+        }
+        Ok(())
+    }
+
+    /// As a shell would find it. The host side composes what to say when it is not there.
+    pub fn find_executable(&mut self, candidates: List, searched: bool) -> Result<(), Fault> {
+        for index in 0..candidates.count() {
+            let Some(candidate) = candidates.get(index) else { continue };
+            match executable(candidate) {
+                Ok(()) => {
+                    self.program = Some(candidate);
+                    return Ok(());
+                }
+                Err(fault) if !searched => return Err(fault),
+                Err(_) => {}
+            }
+        }
+        Err(Fault::new(Call::Lookup, errno::ENOENT))
+    }
+
+    pub fn execute(&mut self, args: List, env: List, home: bool) -> Result<(), Fault> {
+        if home {
+            env.replace_last(self.home.as_text());
+        }
+        let program = self.program.ok_or(Fault::new(Call::Plan, errno::EINVAL))?;
+        Err(Fault::new(Call::Execve, sys::execve(program, &args, &env)))
+    }
+}
+
+fn executable(path: &CStr) -> Result<(), Fault> {
+    if sys::stat_path(path).during(Call::Fstat)?.is_directory() {
+        return Err(Fault::new(Call::IsDirectory, errno::EISDIR));
+    }
+    sys::faccess(path).during(Call::Faccess).map(drop)
+}
+
+fn line_length(bytes: &[u8], ended: bool) -> Option<usize> {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(end) => Some(end),
+        None => (ended && !bytes.is_empty()).then_some(bytes.len()),
+    }
+}
+
+/// The sixth field of a passwd line whose third is `uid`.
+fn home_of(line: &[u8], uid: u32) -> Option<&[u8]> {
+    let mut fields = line.split(|byte| *byte == b':');
+    let its_uid = fields.nth(2).and_then(path::number)?;
+    let home = fields.nth(2)?;
+    (its_uid == uid && !home.is_empty()).then_some(home)
+}

@@ -1,0 +1,129 @@
+//! The root filesystem: from a directory of the host to the root of the container.
+
+use super::State;
+use crate::host::{During, Fault};
+use crate::ops::Call;
+use crate::path::{self, Buffer};
+use crate::sys::{self, Fd, errno, flag};
+use core::ffi::CStr;
+
+/// What happens to mounts here no longer reaches the host. pivot_root refuses
+/// when the mount that holds the rootfs is shared, so it is made private.
+pub fn root_propagation(flags: u64, parent_private: bool, rootfs: &CStr) -> Result<(), Fault> {
+    sys::mount(c"", c"/", None, flags, None).during(Call::Mount)?;
+    if parent_private { make_parent_private(rootfs) } else { Ok(()) }
+}
+
+/// The mount that holds `rootfs` starts at the directory itself or at one above
+/// it: the first that takes the change is it.
+fn make_parent_private(rootfs: &CStr) -> Result<(), Fault> {
+    let mut bytes = rootfs.to_bytes();
+    loop {
+        let at = Buffer::of(if bytes.is_empty() { b"/" } else { bytes }).during(Call::Mount)?;
+        match sys::mount(c"", at.as_text(), None, flag::MS_PRIVATE, None) {
+            Err(errno::EINVAL) if !bytes.is_empty() => {
+                bytes = &bytes[..bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0)];
+            }
+            answer => return answer.during(Call::Mount).map(drop),
+        }
+    }
+}
+
+pub fn propagation(flags: u64) -> Result<(), Fault> {
+    sys::mount(c"", c"/", None, flags, None).during(Call::Mount).map(drop)
+}
+
+pub fn readonly() -> Result<(), Fault> {
+    let root = sys::open(flag::AT_FDCWD, c"/", flag::O_PATH, 0).during(Call::Open)?;
+    match sys::mount_setattr(root.raw(), false, flag::MOUNT_ATTR_RDONLY, 0, 0) {
+        Err(errno::ENOSYS) => {}
+        answer => return answer.during(Call::MountSetattr).map(drop),
+    }
+    let (_, flags) = sys::filesystem(root.raw()).during(Call::Fstatfs)?;
+    let kept = super::mounts::from_statfs(flags);
+    let flags = flag::MS_REMOUNT | flag::MS_BIND | flag::MS_RDONLY | kept;
+    sys::mount(c"", c"/", None, flags, None).during(Call::Mount).map(drop)
+}
+
+impl State {
+    /// pivot_root wants a mount point, so the rootfs is bound onto itself.
+    pub fn open_rootfs(&mut self, path: &CStr) -> Result<(), Fault> {
+        sys::mount(path, path, None, flag::MS_BIND | flag::MS_REC, None).during(Call::Mount)?;
+        self.open_root(path)
+    }
+
+    pub fn open_root(&mut self, path: &CStr) -> Result<(), Fault> {
+        let root = sys::open(flag::AT_FDCWD, path, flag::O_PATH | flag::O_DIRECTORY, 0).during(Call::Open)?;
+        self.root = Some(root);
+        Ok(())
+    }
+
+    /// Both roots at one place: the old one ends up below the new, and is let go.
+    /// Made a slave first, so that letting go is not seen by the host.
+    pub fn pivot_root(&mut self) -> Result<(), Fault> {
+        let old = sys::open(flag::AT_FDCWD, c"/", flag::O_PATH | flag::O_DIRECTORY, 0).during(Call::Open)?;
+        sys::fchdir(self.root()?).during(Call::Chdir)?;
+        sys::pivot_root(c".", c".").during(Call::PivotRoot)?;
+        sys::fchdir(old.raw()).during(Call::Chdir)?;
+        sys::mount(c"", c".", None, flag::MS_SLAVE | flag::MS_REC, None).during(Call::Mount)?;
+        sys::umount(c".", flag::MNT_DETACH).during(Call::Umount)?;
+        self.enter_root()
+    }
+
+    /// For an initramfs, whose root cannot be pivoted away: the mount is moved over it.
+    /// /proc and /sys of the host would stay reachable below it, so they go first.
+    pub fn move_root(&mut self) -> Result<(), Fault> {
+        for seen in [c"/proc", c"/sys"] {
+            match sys::umount(seen, flag::MNT_DETACH) {
+                Ok(_) | Err(errno::EINVAL | errno::ENOENT) => {}
+                Err(_) => {
+                    // Not ours to unmount: an empty filesystem hides it.
+                    sys::mount(c"tmpfs", seen, Some(c"tmpfs"), 0, None).during(Call::Mount)?;
+                }
+            }
+        }
+        sys::fchdir(self.root()?).during(Call::Chdir)?;
+        sys::mount(c".", c"/", None, flag::MS_MOVE, None).during(Call::Mount)?;
+        sys::chroot(c".").during(Call::Chroot)?;
+        self.enter_root()
+    }
+
+    pub fn chroot(&mut self) -> Result<(), Fault> {
+        sys::fchdir(self.root()?).during(Call::Chdir)?;
+        sys::chroot(c".").during(Call::Chroot)?;
+        self.enter_root()
+    }
+
+    fn enter_root(&mut self) -> Result<(), Fault> {
+        self.pivoted = true;
+        self.directory = None;
+        sys::chdir(c"/").during(Call::Chdir).map(drop)
+    }
+
+    pub fn make_directory(&self, path: &CStr, mode: u32) -> Result<(), Fault> {
+        path::make_directories(self.root()?, path, mode, false).map(drop)
+    }
+
+    /// A stream that is the host's null device would keep a file of the host open.
+    pub fn reopen_null(&self) -> Result<(), Fault> {
+        let mut null: Option<Fd> = None;
+        for stream in 0..3 {
+            let is_null = sys::stat_fd(stream).is_ok_and(|stat| stat.is_null());
+            if !is_null {
+                continue;
+            }
+            if null.is_none() {
+                null = match path::open(self.root()?, c"/dev/null", flag::O_RDWR) {
+                    Ok(fd) if sys::stat_fd(fd.raw()).during(Call::Fstat)?.is_null() => Some(fd),
+                    Ok(_) => return Err(Fault::new(Call::NotADevice, 0)),
+                    Err(errno::ENOENT) => return Ok(()),
+                    Err(errno) => return Err(Fault::new(Call::Openat2, errno)),
+                };
+            }
+            if let Some(null) = &null {
+                sys::dup_to(null.raw(), stream).during(Call::Dup)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! A bundle: a directory that holds config.json, read and checked.
+
+mod paths;
+mod places;
+mod pointer;
+mod read;
+mod relax;
+mod template;
+pub mod validate;
+
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::Spec;
+
+pub use read::{parse_process, parse_spec};
+pub use template::template;
+
+use crate::error::{Error, ErrorKind, Notice, Result};
+
+pub(crate) use paths::below_root;
+pub(crate) use pointer::{item, member};
+
+/// The name of the specification in its bundle.
+pub const CONFIG: &str = "config.json";
+
+/// A bundle as it was when read; later changes on disk are not seen.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    dir: PathBuf,
+    rootfs: PathBuf,
+    spec: Spec,
+    raw: Vec<u8>,
+    notices: Vec<Notice>,
+}
+
+impl Bundle {
+    /// Reads the bundle in `dir`. Its specification is parsed, not yet
+    /// checked: see [`Bundle::validate`].
+    pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = canonical(dir.as_ref())?;
+        let raw = read_config(&dir)?;
+        let (spec, notices) = parse_spec(&raw)?;
+        Ok(Self { rootfs: resolve_rootfs(&dir, &spec), dir, spec, raw, notices })
+    }
+
+    /// A bundle of `spec`, whose relative paths are relative to `dir`.
+    pub fn from_parts(dir: impl AsRef<Path>, spec: Spec) -> Result<Self> {
+        let dir = canonical(dir.as_ref())?;
+        let raw = serde_json::to_vec(&spec).map_err(|error| {
+            Error::new(ErrorKind::InvalidConfig, format!("writing the specification: {error}"))
+        })?;
+        Ok(Self { rootfs: resolve_rootfs(&dir, &spec), dir, spec, raw, notices: Vec::new() })
+    }
+
+    /// The directory, absolute and without symbolic links.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The specification.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The root file system, absolute; without symbolic links if it exists.
+    pub fn rootfs(&self) -> &Path {
+        &self.rootfs
+    }
+
+    /// The text of config.json as it was read.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// What was overlooked when reading.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// Everything that is wrong with the bundle, in the order in which
+    /// [`Bundle::validate`] would find it.
+    pub fn check(&self) -> Vec<Error> {
+        let mut faults = validate::check_text(&self.raw);
+        faults.extend(validate::check(&self.spec));
+        faults.extend(validate::check_host(&self.spec, &self.rootfs));
+        faults
+    }
+
+    /// Refuses a bundle that no container can be made of, with the first of
+    /// [`Bundle::check`].
+    pub fn validate(&self) -> Result<()> {
+        match self.check().into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+}
+
+fn canonical(dir: &Path) -> Result<PathBuf> {
+    let resolved = dir.canonicalize();
+    resolved.map_err(|error| Error::io("realpath", &error).path(dir).context("opening the bundle"))
+}
+
+fn read_config(dir: &Path) -> Result<Vec<u8>> {
+    let path = dir.join(CONFIG);
+    std::fs::read(&path).map_err(|error| match error.kind() {
+        Io::NotFound => {
+            let message = format!("JSON specification file {CONFIG} not found");
+            Error::new(ErrorKind::InvalidConfig, message)
+                .path(dir)
+                .hint("name the directory that holds it with --bundle, or write one with `spec`")
+        }
+        _ => Error::io("read", &error).path(&path),
+    })
+}
+
+/// A root that cannot be resolved stays as written: validation refuses it.
+fn resolve_rootfs(dir: &Path, spec: &Spec) -> PathBuf {
+    let path = spec.root().as_ref().map_or(Path::new(""), |root| root.path());
+    let joined = dir.join(path);
+    joined.canonicalize().unwrap_or(joined)
+}

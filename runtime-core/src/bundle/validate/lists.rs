@@ -1,0 +1,29 @@
+//! The list form of CPUs and memory nodes, `0-3,7` (cpuset(7), List format).
+
+/// Whether `list` is numbers and ranges, none of which runs backwards.
+pub(super) fn is_list(list: &str) -> bool {
+    list.split(',').all(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
+    })
+}
+
+fn number(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_numbers_and_forward_ranges() {
+        for good in ["0", "0-3,7", "1,1,0-0"] {
+            assert!(is_list(good), "{good}");
+        }
+        for bad in ["", ",", "3-1", "0-", "-1", "+1", "a", "0 1", "99999999999"] {
+            assert!(!is_list(bad), "{bad}");
+        }
+    }
+}

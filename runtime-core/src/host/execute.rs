@@ -1,0 +1,341 @@
+//! Carrying out the host side of a plan, and hearing what init says of its own.
+
+use super::cgroup::LiveCgroup;
+use super::channel::Heard;
+use super::record::{Directory, Phase, Record};
+use super::spawn::{self, Init, Surroundings};
+use super::{hooks, listener, notify, proc_stat, sockets};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::plan::ops::{Fact, Message, Op};
+use crate::plan::{Action, HostOp, Plan, blame, blame_rlimit};
+use crate::state;
+use crate::sys::pidfd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a process that was killed may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One plan being carried out.
+#[derive(Debug)]
+pub(crate) struct Execution<'a> {
+    plan: &'a Plan,
+    /// Where the record is; `None` for exec, which keeps none.
+    directory: Option<&'a Directory>,
+    record: &'a mut Record,
+    surroundings: Option<Surroundings<'a>>,
+    cgroup: Option<LiveCgroup>,
+    init: Option<Init>,
+    console: Option<OwnedFd>,
+    listener: Option<i32>,
+}
+
+/// The process that a plan started.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) init: Init,
+    pub(crate) console: Option<OwnedFd>,
+}
+
+impl<'a> Execution<'a> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        directory: Option<&'a Directory>,
+        record: &'a mut Record,
+        surroundings: Surroundings<'a>,
+    ) -> Self {
+        Self {
+            plan,
+            directory,
+            record,
+            surroundings: Some(surroundings),
+            cgroup: None,
+            init: None,
+            console: None,
+            listener: None,
+        }
+    }
+
+    /// In a cgroup that is there already.
+    pub(crate) fn in_cgroup(mut self, cgroup: Option<LiveCgroup>) -> Self {
+        self.cgroup = cgroup;
+        self
+    }
+
+    /// Carries the plan out up to its last host operation. What fails leaves no process behind.
+    pub(crate) fn run(mut self) -> Result<Outcome> {
+        match self.walk() {
+            Ok(()) => {
+                let init = self.init.take().ok_or_else(|| Error::new(ErrorKind::System, "the plan starts nothing"))?;
+                Ok(Outcome { init, console: self.console.take() })
+            }
+            Err(error) => {
+                if let Some(init) = &self.init {
+                    end(init);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn walk(&mut self) -> Result<()> {
+        let plan = self.plan;
+        for step in &plan.steps {
+            match &step.action {
+                Action::Host(op) => self.carry_out(op).map_err(|error| match step.pointer.as_str() {
+                    "" => error,
+                    pointer => error.at(pointer),
+                })?,
+                Action::Init(Op::Sync { point }) => self.await_point(*point)?,
+                Action::Init(Op::Fork { .. }) => self.await_child()?,
+                Action::Init(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, op: &HostOp) -> Result<()> {
+        match op {
+            HostOp::Record => self.save(),
+            HostOp::OpenGate => self.open_gate(),
+            HostOp::OpenNotify => self.directory.map_or(Ok(()), notify::open),
+            HostOp::MakeCgroup => self.make_cgroup(),
+            HostOp::LimitCgroup => self.limit_cgroup(),
+            HostOp::Spawn { .. } => self.spawn(),
+            HostOp::DenySetgroups => self.write_proc("setgroups", "deny"),
+            HostOp::UidMap(map) => self.write_proc("uid_map", map),
+            HostOp::GidMap(map) => self.write_proc("gid_map", map),
+            HostOp::OomScore(score) => self.write_proc("oom_score_adj", &score.to_string()),
+            HostOp::Hook(hook) => {
+                let state = state::for_hook(self.record, "creating", self.pid());
+                hooks::run(hook, &state, &self.record.bundle)
+            }
+            HostOp::Rlimit { resource, soft, hard } => self.limit(*resource, *soft, *hard),
+            HostOp::RecordCreated => self.record_created(),
+            HostOp::PidFile(path) => write_pid_file(path, self.pid()),
+            HostOp::SendPidfd { socket, payload } => {
+                let init = self.init()?;
+                sockets::send_descriptor(socket, payload.as_bytes(), init.pidfd.as_fd())
+                    .context(|| "sending the pidfd".to_owned())
+            }
+            HostOp::Console { socket } => self.pass_console(socket.as_deref()),
+            HostOp::Listener { socket, metadata } => self.pass_listener(socket, metadata),
+            HostOp::Release { .. } => self.init()?.channel.go(),
+        }
+    }
+
+    fn init(&self) -> Result<&Init> {
+        self.init.as_ref().ok_or_else(|| Error::new(ErrorKind::System, "init is not started yet"))
+    }
+
+    fn pid(&self) -> i32 {
+        self.init.as_ref().map_or(0, |init| init.pid)
+    }
+
+    fn save(&self) -> Result<()> {
+        self.directory.map_or(Ok(()), |directory| directory.save(self.record))
+    }
+
+    fn open_gate(&mut self) -> Result<()> {
+        if let (Some(directory), Some(surroundings)) = (self.directory, &mut self.surroundings) {
+            surroundings.gate = Some(sockets::open_gate(&directory.short_name(super::record::GATE))?);
+        }
+        Ok(())
+    }
+
+    fn make_cgroup(&mut self) -> Result<()> {
+        if let Some(plan) = &self.plan.cgroup {
+            let live = LiveCgroup::create(plan).inspect_err(|_| {
+                // It may be that of others, which no undoing must touch.
+                self.record.cgroup = None;
+            })?;
+            self.record.cgroup = Some(live.record());
+            self.cgroup = Some(live);
+        }
+        Ok(())
+    }
+
+    fn limit_cgroup(&self) -> Result<()> {
+        match (&self.cgroup, &self.plan.cgroup) {
+            (Some(live), Some(plan)) => live.apply(plan),
+            _ => Ok(()),
+        }
+    }
+
+    fn spawn(&mut self) -> Result<()> {
+        let mut surroundings =
+            self.surroundings.take().ok_or_else(|| Error::new(ErrorKind::System, "the plan starts init twice"))?;
+        if let Some(live) = &self.cgroup {
+            surroundings.cgroup = live.v2_descriptor()?;
+        }
+        self.init = Some(spawn::start(self.plan, surroundings)?);
+        Ok(())
+    }
+
+    fn write_proc(&self, file: &str, value: &str) -> Result<()> {
+        let path = format!("/proc/{}/{file}", self.pid());
+        std::fs::write(&path, value).map_err(|error| Error::io("write", &error).path(&path))
+    }
+
+    fn limit(&self, resource: u32, soft: u64, hard: u64) -> Result<()> {
+        crate::sys::rlimit::set(self.pid(), resource, soft, hard)
+            .map_err(|error| blame_rlimit(resource, Error::io("prlimit", &error)))
+    }
+
+    fn record_created(&mut self) -> Result<()> {
+        let pid = self.pid();
+        let stat = proc_stat::read(pid).ok_or_else(|| Error::new(ErrorKind::NotRunning, "init has ended"))?;
+        self.record.pid = pid;
+        self.record.start_time = stat.start_time;
+        self.record.phase = Phase::Created;
+        self.save()
+    }
+
+    fn pass_console(&mut self, socket: Option<&Path>) -> Result<()> {
+        let (Some(socket), Some(console)) = (socket, &self.console) else { return Ok(()) };
+        sockets::send_descriptor(socket, b"/dev/ptmx", console.as_fd())
+            .context(|| "sending the terminal to the console socket".to_owned())?;
+        self.console = None;
+        Ok(())
+    }
+
+    fn pass_listener(&mut self, socket: &Path, metadata: &str) -> Result<()> {
+        while self.listener.is_none() {
+            let heard = self.hear()?;
+            self.take(heard)?;
+        }
+        let init = self.init()?;
+        let number = self.listener.unwrap_or(-1);
+        listener::pass(init, number, socket, metadata, self.record)
+    }
+
+    /// What init said, or the error of its death.
+    fn hear(&self) -> Result<Heard> {
+        let init = self.init()?;
+        init.channel.hear()?.ok_or_else(|| died(init))
+    }
+
+    /// A fact that may come at any time.
+    fn take(&mut self, heard: Heard) -> Result<Option<Message>> {
+        match heard.fact {
+            Fact::Failed => Err(self.blame(heard.message, &heard.words)),
+            Fact::Console => {
+                self.console = heard.attached;
+                Ok(None)
+            }
+            Fact::Listener => {
+                self.listener = i32::try_from(heard.message.value).ok();
+                Ok(None)
+            }
+            Fact::Child => {
+                self.adopt(heard.message.value)?;
+                Ok(None)
+            }
+            Fact::Reached => Ok(Some(heard.message)),
+        }
+    }
+
+    fn blame(&self, message: Message, words: &[u8]) -> Error {
+        blame(self.plan.steps.get(message.op as usize), message, words)
+    }
+
+    fn await_point(&mut self, point: u64) -> Result<()> {
+        loop {
+            let heard = self.hear()?;
+            match self.take(heard)? {
+                Some(message) if message.value == point => return Ok(()),
+                Some(_) => return Err(Error::new(ErrorKind::System, "init is at another point than the plan")),
+                None => {}
+            }
+        }
+    }
+
+    fn await_child(&mut self) -> Result<()> {
+        let first = self.pid();
+        while self.pid() == first {
+            let heard = self.hear()?;
+            if self.take(heard)?.is_some() {
+                return Err(Error::new(ErrorKind::System, "init did not say who goes on"));
+            }
+        }
+        Ok(())
+    }
+
+    /// From here on the child is init; its first process has ended, or is about to.
+    fn adopt(&mut self, pid: u64) -> Result<()> {
+        let pid = i32::try_from(pid).map_err(|_| Error::new(ErrorKind::System, "init named no process"))?;
+        let child = pidfd::open(pid).map_err(|errno| Error::os("pidfd_open", errno as i32))?;
+        if let Some(init) = &mut self.init {
+            let first = std::mem::replace(&mut init.pidfd, child);
+            init.pid = pid;
+            reap(first.as_fd());
+        }
+        Ok(())
+    }
+}
+
+/// Waits for an ended child of this process and takes its status; nothing where
+/// it is no child of ours.
+fn reap(process: std::os::fd::BorrowedFd<'_>) {
+    let _ = pidfd::wait_ended(process, Instant::now() + KILL_PATIENCE);
+    let _ = pidfd::reap(process);
+}
+
+/// Kills a process and takes its status if it is a child of ours.
+pub(crate) fn end(init: &Init) {
+    let _ = pidfd::send_signal(init.pidfd.as_fd(), libc::SIGKILL);
+    reap(init.pidfd.as_fd());
+}
+
+/// Init ended without a word: killed, by the kernel or by somebody.
+fn died(init: &Init) -> Error {
+    let _ = pidfd::wait_ended(init.pidfd.as_fd(), Instant::now() + KILL_PATIENCE);
+    let error = match pidfd::reap(init.pidfd.as_fd()) {
+        Ok(Some(pidfd::Exit::Signal(libc::SIGKILL))) => {
+            Error::new(ErrorKind::NotRunning, "init was killed while setting up the container")
+                .hint("container init was OOM-killed (memory limit too low?), or something killed it")
+        }
+        Ok(Some(pidfd::Exit::Signal(signal))) => {
+            Error::new(ErrorKind::System, format!("init ended by signal {signal}"))
+        }
+        Ok(Some(pidfd::Exit::Code(code))) => Error::new(ErrorKind::System, format!("init ended with status {code}")),
+        _ => Error::new(ErrorKind::NotRunning, "init is gone"),
+    };
+    error.context("container init")
+}
+
+/// Hears the end of the story once init may execute: nothing more (it has become
+/// the program), or what failed.
+pub(crate) fn await_exec(init: &Init, plan: &Plan) -> Result<()> {
+    loop {
+        match init.channel.hear()? {
+            None => return Ok(()),
+            Some(heard) if heard.fact == Fact::Failed => {
+                let error = blame(plan.steps.get(heard.message.op as usize), heard.message, &heard.words);
+                end(init);
+                return Err(error);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The pid in decimal, without a newline, under its name only when complete.
+fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+    let name = path.file_name().ok_or_else(|| {
+        Error::new(ErrorKind::InvalidArgument, "the pid file's path names no file").path(path)
+    })?;
+    let mut fresh = std::ffi::OsString::from(".");
+    fresh.push(name);
+    let fresh = path.with_file_name(fresh);
+    let failed = |name: &'static str| move |error: std::io::Error| Error::io(name, &error).context("writing the pid file");
+    // One that was left by somebody killed is nobody's.
+    let _ = std::fs::remove_file(&fresh);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o666);
+    let mut file = options.open(&fresh).map_err(|error| failed("open")(error).path(&fresh))?;
+    std::io::Write::write_all(&mut file, pid.to_string().as_bytes()).map_err(|error| failed("write")(error).path(&fresh))?;
+    std::fs::rename(&fresh, path).map_err(|error| failed("rename")(error).path(path))
+}

@@ -1,0 +1,14 @@
+//! What the host side does to the machine.
+
+pub mod cgroup;
+pub(crate) mod channel;
+pub(crate) mod execute;
+pub(crate) mod facts;
+pub(crate) mod hooks;
+pub mod image;
+mod listener;
+pub(crate) mod notify;
+pub(crate) mod proc_stat;
+pub(crate) mod record;
+pub(crate) mod sockets;
+pub(crate) mod spawn;

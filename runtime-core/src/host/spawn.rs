@@ -1,0 +1,175 @@
+//! From a plan to a running init: its descriptors, its image, its clone.
+
+use super::channel::Channel;
+use super::image;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::ops::slot;
+use crate::plan::{Descriptor, Plan};
+use crate::sys;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::Duration;
+
+/// What init is given besides the plan.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings<'a> {
+    /// The state root, for an image that cannot be in memory.
+    pub(crate) directory: Option<&'a Path>,
+    pub(crate) gate: Option<OwnedFd>,
+    pub(crate) stdio: Option<[OwnedFd; 3]>,
+    /// Descriptors handed on as 3, 4, … in the place of inherited ones.
+    pub(crate) given: Vec<OwnedFd>,
+    /// The directory of the v2 cgroup to start in.
+    pub(crate) cgroup: Option<OwnedFd>,
+    /// The process whose namespaces are joined.
+    pub(crate) process: Option<BorrowedFd<'a>>,
+    /// How long init may be silent.
+    pub(crate) patience: Option<Duration>,
+}
+
+/// Init, started.
+#[derive(Debug)]
+pub(crate) struct Init {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) channel: Channel,
+}
+
+/// A descriptor for init: one of ours, or one that the caller has open.
+enum Handed<'a> {
+    Owned(OwnedFd),
+    Borrowed(BorrowedFd<'a>),
+    Number(RawFd),
+    Nothing,
+}
+
+impl Handed<'_> {
+    fn number(&self) -> RawFd {
+        match self {
+            Self::Owned(fd) => fd.as_raw_fd(),
+            Self::Borrowed(fd) => fd.as_raw_fd(),
+            Self::Number(number) => *number,
+            Self::Nothing => -1,
+        }
+    }
+}
+
+/// Starts init with `plan`.
+pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init> {
+    let handed_on = plan.descriptors.iter().filter(|fd| matches!(fd, Descriptor::Inherited(_))).count();
+    // Numbers from 3 on belong to what is handed on; ours must not stand there.
+    let lowest = 3 + RawFd::try_from(handed_on).unwrap_or(RawFd::MAX);
+    let (channel, theirs) = Channel::pair(surroundings.patience)?;
+    let mut handed = vec![Handed::Owned(above(theirs, lowest)?)];
+    handed.push(match surroundings.gate {
+        Some(gate) => Handed::Owned(above(gate, lowest)?),
+        None => Handed::Nothing,
+    });
+    match surroundings.stdio {
+        Some(streams) => handed.extend(streams.map(Handed::Owned)),
+        None => handed.extend([const { Handed::Nothing }; 3]),
+    }
+    let mut given = surroundings.given.into_iter();
+    let mut v2_slot = None;
+    for descriptor in &plan.descriptors {
+        handed.push(match descriptor {
+            Descriptor::V2Tasks => {
+                v2_slot = Some(handed.len());
+                Handed::Nothing
+            }
+            other => open_for(other, &mut given, surroundings.process, lowest)?,
+        });
+    }
+    debug_assert!(handed.len() as u64 >= slot::FIRST_FREE);
+    let directory = surroundings.directory.unwrap_or(Path::new("/"));
+    let first = launch(plan, &handed, directory, surroundings.cgroup.as_ref().map(AsFd::as_fd));
+    let started = match (first, surroundings.cgroup, v2_slot) {
+        (Err(error), Some(cgroup), Some(place)) if cannot_start_inside(&error) => {
+            handed[place] = Handed::Owned(above(open_tasks(&cgroup)?, lowest)?);
+            launch(plan, &handed, directory, None)?
+        }
+        (first, ..) => first?,
+    };
+    Ok(Init { pid: started.pid, pidfd: started.pidfd, channel })
+}
+
+fn launch(
+    plan: &Plan,
+    handed: &[Handed<'_>],
+    directory: &Path,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<sys::spawn::Started> {
+    let table: Vec<RawFd> = handed.iter().map(Handed::number).collect();
+    let keep: Vec<RawFd> = table.iter().copied().filter(|number| *number >= 0).collect();
+    let image = image::with_plan(&plan.encode(&table), directory)?;
+    let start = sys::spawn::Start { image: image.as_fd(), keep: &keep, namespaces: plan.clone_flags, cgroup };
+    sys::spawn::spawn(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
+}
+
+/// Starting in a cgroup is of Linux 5.7; before, init moves itself.
+fn cannot_start_inside(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
+}
+
+fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {
+    nix::fcntl::openat(cgroup, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::os("open", errno as i32).path("cgroup.procs"))
+}
+
+fn spawn_failed(error: &std::io::Error, namespaces: u64) -> Error {
+    let failure = Error::io("clone3", error).context("starting init");
+    match error.raw_os_error() {
+        Some(libc::EPERM) if namespaces != 0 => {
+            failure.at("/linux/namespaces").hint("new namespaces need CAP_SYS_ADMIN, or a new user namespace")
+        }
+        Some(libc::ENOSPC | libc::EUSERS) => {
+            failure.at("/linux/namespaces").hint("a limit in /proc/sys/user/max_*_namespaces is reached")
+        }
+        Some(libc::EAGAIN) => failure.hint("a limit of processes is reached (ulimit -u, pids.max, kernel.pid_max)"),
+        _ => failure,
+    }
+}
+
+fn above(fd: OwnedFd, lowest: RawFd) -> Result<OwnedFd> {
+    if fd.as_raw_fd() >= lowest {
+        return Ok(fd);
+    }
+    sys::fd::duplicate(fd.as_raw_fd(), lowest).map_err(|error| Error::io("fcntl", &error))
+}
+
+fn open_for<'a>(
+    descriptor: &Descriptor,
+    given: &mut impl Iterator<Item = OwnedFd>,
+    process: Option<BorrowedFd<'a>>,
+    lowest: RawFd,
+) -> Result<Handed<'a>> {
+    match descriptor {
+        Descriptor::Namespace(path) => {
+            let namespace = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| {
+                Error::os("open", errno as i32).path(path).hint("the namespace to join must exist")
+            })?;
+            Ok(Handed::Owned(above(namespace, lowest)?))
+        }
+        Descriptor::V2Tasks => Ok(Handed::Nothing),
+        Descriptor::Process => Ok(process.map_or(Handed::Nothing, Handed::Borrowed)),
+        Descriptor::Inherited(index) => {
+            if let Some(fd) = given.next() {
+                return Ok(Handed::Owned(fd));
+            }
+            let number = 3 + index.cast_signed();
+            sys::fd::is_open(number).map_err(|error| {
+                Error::io("fcntl", &error)
+                    .context(format!("unable to stat preserved-fd {index}"))
+                    .with_kind(ErrorKind::InvalidArgument)
+            })?;
+            Ok(Handed::Number(number))
+        }
+        Descriptor::Tree { source, recursive } => {
+            let tree = sys::mount::open_tree(source, *recursive)
+                .map_err(|error| Error::io("open_tree", &error).path(source))?;
+            Ok(Handed::Owned(above(tree, lowest)?))
+        }
+    }
+}

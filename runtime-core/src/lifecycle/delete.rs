@@ -1,0 +1,153 @@
+//! `delete`.
+
+use super::status::{First, first, status};
+use super::{Container, Runtime, cgroup_of, check_id};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::cgroup::LiveCgroup;
+use crate::host::hooks;
+use crate::host::record::{Directory, Phase, Record};
+use crate::plan::hooks::Hooks;
+use crate::plan::host_hook;
+use crate::state::{Status, for_hook};
+use crate::sys::pidfd;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long a killed process, a cgroup that empties, or another call may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Runtime {
+    /// Deletes what there is of a container, whatever its state. With `force` a
+    /// running one is killed, one whose record is damaged goes as well, and one
+    /// that is not there is no error.
+    ///
+    /// # Errors
+    /// `NotFound`; `StillRunning`; what could not be removed.
+    pub fn delete(&self, id: &str, force: bool) -> Result<()> {
+        check_id(id)?;
+        let directory = match Directory::open(self.root(), id) {
+            Err(error) if force && error.kind() == ErrorKind::NotFound => return Ok(()),
+            directory => directory?,
+        };
+        match directory.load() {
+            Ok(record) => delete(&directory, &record, force),
+            // A creator that has only begun: its directory is there, its record not yet.
+            Err(error) if !force => Err(error),
+            Err(_) => {
+                let _lock = directory.lock(PATIENCE)?;
+                match directory.load() {
+                    Ok(record) => delete_locked(&directory, &record, true),
+                    Err(_) => directory.remove(),
+                }
+            }
+        }
+    }
+}
+
+impl Container {
+    /// Deletes a stopped container; with `force` any.
+    ///
+    /// # Errors
+    /// `StillRunning`; `NotFound`; what could not be removed.
+    pub fn delete(&self, force: bool) -> Result<()> {
+        Runtime::new(&self.root).delete(&self.id, force)
+    }
+}
+
+fn delete(directory: &Directory, record: &Record, force: bool) -> Result<()> {
+    if record.phase == Phase::Created {
+        return delete_locked(directory, record, force);
+    }
+    match (directory.try_lock()?, force) {
+        (Some(_lock), _) => delete_locked(directory, &directory.load()?, force),
+        (None, false) => Err(not_stopped(record, Status::Creating)),
+        (None, true) => {
+            let _lock = directory.lock(PATIENCE)?;
+            match directory.load() {
+                Ok(record) => delete_locked(directory, &record, true),
+                // Its creator gave up meanwhile, and took everything back.
+                Err(_) => Ok(()),
+            }
+        }
+    }
+}
+
+fn not_stopped(record: &Record, status: Status) -> Error {
+    let text = format!("cannot delete container {} that is not stopped: {status}", record.id);
+    Error::new(ErrorKind::StillRunning, text)
+}
+
+fn delete_locked(directory: &Directory, record: &Record, force: bool) -> Result<()> {
+    if record.phase == Phase::Created {
+        match status(directory, record)? {
+            Status::Stopped => {}
+            // Nothing of the user's runs in it yet.
+            Status::Created => kill(record)?,
+            _ if force => kill(record)?,
+            other => return Err(not_stopped(record, other)),
+        }
+    }
+    destroy(directory, record)
+}
+
+/// Kills the first process and waits until it is gone. Frozen processes die when thawed.
+fn kill(record: &Record) -> Result<()> {
+    let Some(First { pidfd, .. }) = first(record) else { return Ok(()) };
+    let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
+    if let Some(cgroup) = cgroup_of(record)? {
+        cgroup.thaw()?;
+    }
+    match pidfd::wait_ended(pidfd.as_fd(), Instant::now() + PATIENCE) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::Timeout, "container init still running")),
+        Err(errno) => Err(Error::os("poll", errno as i32)),
+    }
+}
+
+/// What is left of a container whose first process has ended: its cgroup with
+/// stragglers, its poststop hooks, its directory. Can be interrupted and begun anew.
+pub(super) fn destroy(directory: &Directory, record: &Record) -> Result<()> {
+    reap(record);
+    if let Some(cgroup) = cgroup_of(record)? {
+        remove_cgroup(&cgroup, record)?;
+    }
+    let failed = poststop(directory, record);
+    directory.remove()?;
+    failed
+}
+
+/// Of an embedder the first process is a child, which must not stay a zombie.
+fn reap(record: &Record) {
+    let child = if record.pid == 0 { None } else { pidfd::open(record.pid).ok() };
+    let same = |pid| crate::host::proc_stat::read(pid).is_some_and(|stat| stat.start_time == record.start_time);
+    if let Some(child) = child.filter(|_| same(record.pid)) {
+        let _ = pidfd::reap(child.as_fd());
+    }
+}
+
+/// A creation that was cut short may have named a cgroup that others use: only
+/// our own init can have been there, and it has ended or is about to.
+fn remove_cgroup(cgroup: &LiveCgroup, record: &Record) -> Result<()> {
+    if record.phase == Phase::Creating {
+        let deadline = Instant::now() + PATIENCE;
+        while !cgroup.pids()?.is_empty() {
+            if Instant::now() > deadline {
+                return Err(Error::new(ErrorKind::StillRunning, "the container's cgroup is used by other processes")
+                    .hint("end them, or remove the cgroup by hand"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    cgroup.remove(PATIENCE)
+}
+
+fn poststop(directory: &Directory, record: &Record) -> Result<()> {
+    let Ok(config) = directory.load_config() else { return Ok(()) };
+    let (spec, _) = crate::bundle::parse_spec(&config)?;
+    let hooks = Hooks::of(spec.hooks().as_ref()).poststop;
+    let state = for_hook(record, "stopped", 0);
+    // Each has its chance; the first failure is reported.
+    let results = hooks.iter().enumerate();
+    let results = results.map(|(index, hook)| hooks::run(&host_hook("poststop", index, hook), &state, &record.bundle));
+    results.fold(Ok(()), Result::and)
+}

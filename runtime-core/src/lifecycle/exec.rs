@@ -1,0 +1,152 @@
+//! `exec`.
+
+use super::create::{handed_on, patience};
+use super::process::Process;
+use super::status::{first, status};
+use super::{Container, ExecCommand, ExecOptions, ExecProcess};
+use crate::bundle::{parse_spec, validate};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::cgroup::LiveCgroup;
+use crate::host::execute::{Execution, await_exec};
+use crate::host::facts;
+use crate::host::record::Record;
+use crate::host::spawn::Surroundings;
+use crate::plan::cgroup::Cgroup;
+use crate::plan::{self, ExecRequest, capabilities};
+use crate::state::Status;
+use oci_spec::runtime as oci;
+use std::os::fd::AsFd;
+
+impl Container {
+    /// Runs another process in the container. Comes back once it has become its
+    /// program; it is the caller's to wait for.
+    ///
+    /// # Errors
+    /// `NotRunning` and `Paused`; what failed before the program ran.
+    pub fn exec(&self, process: ExecProcess, options: ExecOptions) -> Result<Process> {
+        let directory = self.directory()?;
+        let mut record = directory.load()?;
+        refuse_unless_running(status(&directory, &record)?, options.ignore_paused)?;
+        let target = first(&record).ok_or_else(stopped)?;
+        let (spec, _) = parse_spec(&directory.load_config()?)?;
+        let (process, base) = whole(process, &spec)?;
+        check_terminal(&process, &options)?;
+        let place = sub_cgroup(&record, &options.cgroup)?;
+        let cgroup = place.clone().map(LiveCgroup::open).transpose()?;
+        let facts = facts::gather(false)?;
+        let plan = plan::exec(&ExecRequest {
+            id: &self.id,
+            spec: &spec,
+            process: &process,
+            facts: &facts,
+            base,
+            no_new_keyring: record.no_new_keyring,
+            cgroup: place.as_ref(),
+            handed_on: handed_on(options.inherit_fds, &options.fds),
+            console_socket: options.console_socket,
+            console_size: options.console_size,
+            pid_file: options.pid_file,
+            pidfd_socket: options.pidfd_socket,
+        })?;
+        let surroundings = Surroundings {
+            directory: Some(&self.root),
+            gate: None,
+            stdio: options.stdio,
+            given: options.fds,
+            cgroup: None,
+            process: Some(target.pidfd.as_fd()),
+            patience: patience(&plan),
+        };
+        let outcome = Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup).run()?;
+        await_exec(&outcome.init, &plan)?;
+        Ok(Process::new(outcome.init, outcome.console))
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::NotRunning, "cannot exec in a stopped container")
+}
+
+fn refuse_unless_running(status: Status, ignore_paused: bool) -> Result<()> {
+    match status {
+        Status::Stopped | Status::Creating => Err(stopped()),
+        Status::Paused if !ignore_paused => Err(Error::new(
+            ErrorKind::Paused,
+            "cannot exec in a paused container (use --ignore-paused to override)",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_terminal(process: &oci::Process, options: &ExecOptions) -> Result<()> {
+    let refuse = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text));
+    match (process.terminal() == Some(true), &options.console_socket) {
+        (true, None) if !options.foreground_console => {
+            refuse("cannot allocate tty if the runtime will detach without setting console socket")
+        }
+        (false, Some(_)) => refuse("cannot use console socket if the runtime will not detach or allocate tty"),
+        _ => Ok(()),
+    }
+}
+
+fn sub_cgroup(record: &Record, wanted: &[String]) -> Result<Option<Cgroup>> {
+    let Some(own) = &record.cgroup else { return Ok(None) };
+    let place = wanted.iter().try_fold(own.clone(), |place, wanted| match wanted.split_once(':') {
+        Some((controllers, path)) => place.sub_cgroup(&controllers.split(',').collect::<Vec<_>>(), path),
+        None => place.sub_cgroup(&[], wanted),
+    })?;
+    Ok(Some(place))
+}
+
+/// The process object with everything in it, and its place in the configuration.
+fn whole(process: ExecProcess, spec: &oci::Spec) -> Result<(oci::Process, &'static str)> {
+    let (process, base) = match process {
+        ExecProcess::Document(process) => (*process, ""),
+        ExecProcess::Command(command) => (merged(command, spec)?, "/process"),
+    };
+    if process.args().as_ref().is_none_or(Vec::is_empty) {
+        return Err(Error::new(ErrorKind::InvalidArgument, "exec args cannot be empty"));
+    }
+    match validate::check_process(&process, base).into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok((process, base)),
+    }
+}
+
+/// The container's own process with the command's differences. Its terminal is
+/// not inherited.
+fn merged(command: ExecCommand, spec: &oci::Spec) -> Result<oci::Process> {
+    let mut process = spec.process().clone().unwrap_or_default();
+    process.set_args(Some(command.args)).set_terminal(Some(command.terminal));
+    if let Some(cwd) = command.cwd {
+        process.set_cwd(cwd.into());
+    }
+    let mut env = process.env().clone().unwrap_or_default();
+    env.extend(command.env);
+    process.set_env(Some(env));
+    let mut user = process.user().clone();
+    if let Some((uid, gid)) = command.user {
+        user.set_uid(uid);
+        if let Some(gid) = gid {
+            user.set_gid(gid);
+        }
+    }
+    let mut groups = user.additional_gids().clone().unwrap_or_default();
+    groups.extend(command.additional_gids);
+    user.set_additional_gids(Some(groups));
+    process.set_user(user);
+    if command.selinux_label.is_some() {
+        process.set_selinux_label(command.selinux_label);
+    }
+    if command.apparmor.is_some() {
+        process.set_apparmor_profile(command.apparmor);
+    }
+    if command.no_new_privs {
+        process.set_no_new_privileges(Some(true));
+    }
+    if !command.caps.is_empty() {
+        let added = capabilities::parse_all(&command.caps)?;
+        process.set_capabilities(Some(capabilities::granted(process.capabilities().as_ref(), added)));
+    }
+    Ok(process)
+}

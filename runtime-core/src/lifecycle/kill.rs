@@ -1,0 +1,43 @@
+//! `kill`.
+
+use super::status::first;
+use super::{Container, cgroup_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::pidfd;
+use std::os::fd::AsFd;
+
+impl Container {
+    /// Sends a signal to the first process. With `all`, a container that has
+    /// stopped is no error, and where it shares its pid namespace SIGKILL goes to
+    /// every process of its cgroup: the end of the first does not end the others.
+    ///
+    /// # Errors
+    /// `NotRunning`; `NotFound`; EINVAL for what is no signal.
+    pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
+        let record = self.record()?;
+        let everyone = all && signal == libc::SIGKILL && !record.own_pids;
+        if everyone {
+            return cgroup_of(&record)?.map_or(Ok(()), |cgroup| cgroup.kill(signal));
+        }
+        let Some(first) = first(&record) else {
+            return if all { Ok(()) } else { Err(Error::kind_only(ErrorKind::NotRunning)) };
+        };
+        match pidfd::send_signal(first.pidfd.as_fd(), signal) {
+            Ok(()) => {}
+            Err(nix::errno::Errno::ESRCH) => return Err(Error::kind_only(ErrorKind::NotRunning)),
+            Err(errno) => {
+                let text = crate::error::errno_text(errno as i32);
+                return Err(Error::new(ErrorKind::InvalidArgument, format!("unable to signal init: {text}")));
+            }
+        }
+        if signal == libc::SIGKILL {
+            // A frozen process of cgroup v1 dies only when it is thawed.
+            if let Some(cgroup) = cgroup_of(&record)? {
+                if cgroup.is_frozen()? {
+                    cgroup.thaw()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

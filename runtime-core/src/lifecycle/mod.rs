@@ -1,0 +1,155 @@
+//! The life of a container: one file a verb, each a list of steps.
+
+mod create;
+mod delete;
+mod exec;
+mod kill;
+mod options;
+mod pause;
+mod process;
+mod start;
+mod status;
+
+pub use options::{CgroupDriver, CreateOptions, ExecCommand, ExecOptions, ExecProcess, StartOptions};
+pub use process::{ExitStatus, Process};
+
+use crate::error::{Error, ErrorKind, Notice, Result};
+use crate::host::cgroup::LiveCgroup;
+use crate::host::record::{Directory, Record};
+use oci_spec::runtime::Spec;
+use std::path::{Path, PathBuf};
+
+/// Containers kept below one state directory. Holds nothing open, and may be
+/// used from any number of threads.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    root: PathBuf,
+    driver: CgroupDriver,
+}
+
+impl Runtime {
+    /// A runtime with its state below `root`, which is made when first needed.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), driver: CgroupDriver::Cgroupfs }
+    }
+
+    /// The same with another way to make cgroups.
+    #[must_use]
+    pub fn cgroup_driver(mut self, driver: CgroupDriver) -> Self {
+        self.driver = driver;
+        self
+    }
+
+    /// The state directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The container `id`, whatever state it is in.
+    ///
+    /// # Errors
+    /// `InvalidId`; `NotFound`.
+    pub fn container(&self, id: &str) -> Result<Container> {
+        check_id(id)?;
+        Directory::open(&self.root, id)?;
+        Ok(Container { root: self.root.clone(), id: id.to_owned(), notices: Vec::new() })
+    }
+
+    /// All containers, by id; those whose state cannot be read are errors.
+    ///
+    /// # Errors
+    /// When the state directory cannot be read; its errno is ENOENT when there is none.
+    pub fn list(&self) -> Result<Vec<(String, Result<Container>)>> {
+        let failed = |error: std::io::Error| Error::io("open", &error).path(&self.root);
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let id = entry.file_name().to_string_lossy().into_owned();
+            // Other files are nobody's containers.
+            if check_id(&id).is_err() || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let container = self.container(&id).and_then(|container| container.record().map(|_| container));
+            match container {
+                // Deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                container => found.push((id, container)),
+            }
+        }
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(found)
+    }
+}
+
+/// One container. Only a name for what is on disk: nothing is held open.
+#[derive(Clone, Debug)]
+pub struct Container {
+    root: PathBuf,
+    id: String,
+    notices: Vec<Notice>,
+}
+
+impl Container {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What its creation had to say that was no error.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// Its configuration as it was at creation.
+    ///
+    /// # Errors
+    /// `NotFound`; `CorruptState`.
+    pub fn spec(&self) -> Result<Spec> {
+        let directory = self.directory()?;
+        let bytes = directory.load_config()?;
+        let (spec, _) = crate::bundle::parse_spec(&bytes)?;
+        Ok(spec)
+    }
+
+    fn directory(&self) -> Result<Directory> {
+        Directory::open(&self.root, &self.id)
+    }
+
+    fn record(&self) -> Result<Record> {
+        self.directory()?.load()
+    }
+}
+
+/// Its cgroup, if the host has any.
+fn cgroup_of(record: &Record) -> Result<Option<LiveCgroup>> {
+    let Some(cgroup) = &record.cgroup else { return Ok(None) };
+    LiveCgroup::open(cgroup.clone()).map(Some)
+}
+
+/// Ids are file names: `[A-Za-z0-9_+.-]+`, neither `.` nor `..`.
+fn check_id(id: &str) -> Result<()> {
+    if id.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidId, "container id cannot be empty"));
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_+.-".contains(&byte);
+    if id.bytes().all(fits) && !matches!(id, "." | "..") && id.len() <= 255 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidId, format!("{}: {id:?}", ErrorKind::InvalidId))
+        .hint("an id is made of letters, digits, and _ + . -"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_file_name_that_stays_where_it_is() {
+        for good in ["a", "A-1_b+c.d", "...", &"x".repeat(255)] {
+            check_id(good).unwrap();
+        }
+        for bad in ["", ".", "..", "a/b", "a b", "a\0", "ä", &"x".repeat(256)] {
+            assert_eq!(check_id(bad).unwrap_err().kind(), ErrorKind::InvalidId, "{bad}");
+        }
+    }
+}

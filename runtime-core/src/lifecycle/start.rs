@@ -1,0 +1,107 @@
+//! `start`.
+
+use super::status::{first, status};
+use super::{Container, StartOptions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::channel::{Channel, PATIENCE};
+use crate::host::record::{Directory, GATE, Record};
+use crate::host::{hooks, notify, sockets};
+use crate::plan::hooks::Hooks;
+use crate::plan::ops::Fact;
+use crate::plan::{Step, blame, host_hook};
+use crate::state::{Status, for_hook};
+use crate::sys::pidfd;
+use oci_spec::runtime::Spec;
+use std::os::fd::AsFd;
+
+impl Container {
+    /// Lets a created container become its program. Comes back once it has.
+    ///
+    /// # Errors
+    /// `InvalidState` when it is not created; what failed in a hook or at execve,
+    /// the container being stopped then.
+    pub fn start(&self) -> Result<()> {
+        self.start_with(&StartOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As for [`Container::start`].
+    pub fn start_with(&self, options: &StartOptions) -> Result<()> {
+        let directory = self.directory()?;
+        let record = directory.load()?;
+        refuse_unless_created(status(&directory, &record)?)?;
+        let waiting = first(&record).ok_or_else(stopped)?;
+        let supervisor = options.notify_socket.as_deref().filter(|_| directory.exists(notify::DIRECTORY));
+        let socket = supervisor.map(|_| notify::listen(&directory)).transpose()?;
+        let spec = self.spec()?;
+        self.open_gate(&directory, &spec)?;
+        if let Err(error) = poststart(&record, &spec) {
+            // The spec asks for an error and a stopped container (config.md, Poststart).
+            let _ = pidfd::send_signal(waiting.pidfd.as_fd(), libc::SIGKILL);
+            return Err(error);
+        }
+        match (&socket, supervisor) {
+            (Some(socket), Some(supervisor)) => {
+                notify::relay(socket, supervisor, record.pid, waiting.pidfd.as_fd())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says go, and hears what fails before the program runs.
+    fn open_gate(&self, directory: &Directory, spec: &Spec) -> Result<()> {
+        let knocker = sockets::knock(&directory.short_name(GATE)).map_err(|error| match error.errno() {
+            Some(libc::ECONNREFUSED | libc::ENOENT) => stopped(),
+            _ => error,
+        })?;
+        let unlimited = Hooks::of(spec.hooks().as_ref()).start_container.iter().any(|hook| hook.timeout.is_none());
+        let channel = Channel::over(knocker, (!unlimited).then_some(PATIENCE))?;
+        channel.go()?;
+        while let Some(heard) = channel.hear()? {
+            if heard.fact == Fact::Failed {
+                let step = self.step_at(&directory.load()?, heard.message.op);
+                return Err(blame(step.as_ref(), heard.message, &heard.words));
+            }
+        }
+        directory.remove_file(GATE)
+    }
+
+    /// The step that init named, from a plan made again: the same configuration
+    /// leads to the same operations from the gate on, counted from the end.
+    fn step_at(&self, record: &Record, place: u32) -> Option<Step> {
+        let bundle = crate::bundle::Bundle::from_parts(&record.bundle, self.spec().ok()?).ok()?;
+        let runtime = super::Runtime::new(&self.root);
+        let options = super::CreateOptions {
+            console_socket: bundle.spec().process().as_ref()?.terminal().filter(|on| *on).map(|_| "/".into()),
+            ..super::CreateOptions::default()
+        };
+        let mut plan = runtime.plan(&self.id, &bundle, &options).ok()?;
+        let from_end = record.steps.checked_sub(place as usize + 1)?;
+        let place = plan.steps.len().checked_sub(from_end + 1)?;
+        Some(plan.steps.swap_remove(place))
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::InvalidState, "cannot start a container that has stopped")
+}
+
+fn refuse_unless_created(status: Status) -> Result<()> {
+    match status {
+        Status::Created => Ok(()),
+        Status::Stopped => Err(stopped()),
+        Status::Running => Err(Error::new(ErrorKind::InvalidState, "cannot start an already running container")),
+        other => Err(Error::new(ErrorKind::InvalidState, format!("cannot start a container in the {other} state"))),
+    }
+}
+
+/// The poststart hooks, once the program runs.
+pub(super) fn poststart(record: &Record, spec: &Spec) -> Result<()> {
+    let state = for_hook(record, "running", record.pid);
+    for (index, hook) in Hooks::of(spec.hooks().as_ref()).poststart.iter().enumerate() {
+        hooks::run(&host_hook("poststart", index, hook), &state, &record.bundle)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Where a container's cgroup is and what has to be done to make it.
+
+mod layout;
+mod ops;
+mod path;
+mod place;
+
+pub(crate) use layout::DEFAULT_BASE;
+pub use layout::{Hierarchy, Layout, LayoutFinder, Mode};
+pub use ops::{CgroupOp, CgroupPlan, CgroupRequest};
+pub use path::clean;
+pub use place::{Cgroup, Directory};

@@ -1,0 +1,381 @@
+//! The operations that make a container's cgroup, in order, as data.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::LinuxResources;
+use serde::Serialize;
+
+use super::layout::{Layout, Mode};
+use super::path::wanted;
+use super::place::{Cgroup, Directory};
+use crate::error::{Error, ErrorKind, Notice, Result};
+use crate::plan::resources::devices::{self, Instruction};
+use crate::plan::resources::{self, Limits, Present, Write};
+
+/// What a cgroup plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct CgroupRequest<'a> {
+    /// The host's hierarchies.
+    pub layout: &'a Layout,
+    /// The container's id; names the cgroup when there is no path.
+    pub id: &'a str,
+    /// `linux.cgroupsPath`.
+    pub cgroups_path: Option<&'a Path>,
+    /// `linux.resources`.
+    pub resources: Option<&'a LinuxResources>,
+    /// Whether systemd is to make the cgroup.
+    pub systemd: bool,
+    /// Whether the caller lacks full privilege over the host: device rules may
+    /// then fail, and so may the whole cgroup when nothing names or limits it.
+    pub rootless: bool,
+    /// The host uid that is to own the v2 cgroup (spec, "Cgroup ownership").
+    pub owner: Option<u32>,
+}
+
+/// Everything that is to be done for a container's cgroup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CgroupPlan {
+    /// Where it will be; goes to the state record before anything is made.
+    pub cgroup: Cgroup,
+    /// In order: directories, then limits, then the joins.
+    pub ops: Vec<CgroupOp>,
+    /// Go on without a cgroup where the host does not let the caller make one.
+    pub may_be_denied: bool,
+    /// Settings that are ignored.
+    #[serde(skip)]
+    pub notices: Vec<Notice>,
+}
+
+/// One operation. `directory` counts in [`Cgroup::directories`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "op", rename_all = "kebab-case")]
+pub enum CgroupOp {
+    /// Make the directory, and its parents.
+    MakeDirectory {
+        /// Which one.
+        directory: usize,
+        /// The JSON pointer of the path.
+        pointer: &'static str,
+    },
+    /// Fill an empty v1 cpuset from its parent: nothing can join before.
+    InheritCpuset {
+        /// Which one.
+        directory: usize,
+    },
+    /// Give the v2 cgroup every controller that its hierarchy has.
+    EnableControllers {
+        /// Which one.
+        directory: usize,
+    },
+    /// Give the v2 cgroup, not its limits, to another user.
+    Delegate {
+        /// Which one.
+        directory: usize,
+        /// The host uid.
+        owner: u32,
+    },
+    /// Set a limit.
+    Write {
+        /// Where.
+        directory: usize,
+        /// The file and its text.
+        #[serde(flatten)]
+        write: Write,
+        /// Go on when the kernel refuses (v1 device rules in a user namespace).
+        may_be_denied: bool,
+    },
+    /// Attach the v2 device program.
+    FilterDevices {
+        /// Where.
+        directory: usize,
+        /// The program.
+        program: Vec<Instruction>,
+        /// The rules it enforces; the last that fits decides.
+        rules: Vec<String>,
+        /// The JSON pointer of the rules.
+        pointer: &'static str,
+        /// Go on when the kernel refuses.
+        may_be_denied: bool,
+    },
+    /// Put the container's first process into it.
+    Join {
+        /// Which one.
+        directory: usize,
+    },
+}
+
+const PATH: &str = "/linux/cgroupsPath";
+const DEVICES: &str = "/linux/resources/devices";
+
+impl CgroupPlan {
+    /// Decides everything; changes nothing.
+    ///
+    /// # Errors
+    /// A path or a limit that cannot be, or a limit whose controller the host
+    /// has not mounted.
+    pub fn new(request: &CgroupRequest<'_>) -> Result<Self> {
+        if request.systemd {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the systemd cgroup driver is not built yet",
+            )
+            .hint("run without --systemd-cgroup"));
+        }
+        let cgroup = place(request)?;
+        let limits = limits(request)?;
+        let mut ops = Vec::new();
+        make(&cgroup, request.owner, &mut ops);
+        for write in limits.writes {
+            let directory = directory_for(&cgroup, &write)?;
+            ops.push(CgroupOp::Write { directory, write, may_be_denied: false });
+        }
+        device_rules(&cgroup, request, &mut ops)?;
+        ops.extend((0..cgroup.directories.len()).map(|directory| CgroupOp::Join { directory }));
+        let may_be_denied = request.rootless && request.cgroups_path.is_none();
+        Ok(Self { cgroup, ops, may_be_denied, notices: limits.notices })
+    }
+
+    /// The operations as lines of text, each with its place in config.json.
+    pub fn lines(&self) -> impl Iterator<Item = (String, &str)> {
+        self.ops.iter().map(|op| (op.describe(&self.cgroup), op.pointer()))
+    }
+}
+
+fn place(request: &CgroupRequest<'_>) -> Result<Cgroup> {
+    let wanted = wanted(request.cgroups_path, request.id)?;
+    let layout = request.layout;
+    let directories = layout.hierarchies.iter().map(|hierarchy| Directory {
+        controllers: hierarchy.controllers.clone(),
+        mount: hierarchy.mount.clone(),
+        path: wanted.in_hierarchy(hierarchy, layout.mode),
+    });
+    let directories = directories.collect();
+    Ok(Cgroup { mode: layout.mode, base: layout.base.clone(), directories })
+}
+
+fn limits(request: &CgroupRequest<'_>) -> Result<Limits> {
+    match (request.resources, request.layout.mode) {
+        (None, _) => Ok(Limits::default()),
+        (Some(resources), Mode::V2) => resources::v2(resources),
+        (Some(resources), Mode::V1 | Mode::Hybrid) => resources::v1(resources, Present::default()),
+    }
+}
+
+fn make(cgroup: &Cgroup, owner: Option<u32>, ops: &mut Vec<CgroupOp>) {
+    for (directory, place) in cgroup.directories.iter().enumerate() {
+        ops.push(CgroupOp::MakeDirectory { directory, pointer: PATH });
+        if place.controllers.iter().any(|name| name == "cpuset") {
+            ops.push(CgroupOp::InheritCpuset { directory });
+        }
+        if cgroup.mode == Mode::V2 {
+            ops.push(CgroupOp::EnableControllers { directory });
+            ops.extend(owner.map(|owner| CgroupOp::Delegate { directory, owner }));
+        }
+    }
+}
+
+fn directory_for(cgroup: &Cgroup, write: &Write) -> Result<usize> {
+    cgroup.index_of(&write.controller).ok_or_else(|| {
+        let controller = &write.controller;
+        let message = format!("cannot set {}: no {controller} cgroup is mounted", write.file);
+        Error::new(ErrorKind::Unsupported, message)
+            .at(write.pointer.clone())
+            .hint(format!("mount the v1 {controller} controller, or remove the limit"))
+    })
+}
+
+fn device_rules(
+    cgroup: &Cgroup,
+    request: &CgroupRequest<'_>,
+    ops: &mut Vec<CgroupOp>,
+) -> Result<()> {
+    let listed = request.resources.and_then(|resources| resources.devices().as_deref());
+    let rules = devices::rules(listed)?;
+    let may_be_denied = request.rootless;
+    if cgroup.mode == Mode::V2 {
+        ops.push(CgroupOp::FilterDevices {
+            directory: 0,
+            program: devices::filter(&rules),
+            rules: rules.iter().map(allow_or_deny).collect(),
+            pointer: DEVICES,
+            may_be_denied,
+        });
+        return Ok(());
+    }
+    let Some(directory) = cgroup.index_of("devices") else { return Ok(()) };
+    for write in devices::v1(&rules)? {
+        ops.push(CgroupOp::Write { directory, write, may_be_denied });
+    }
+    Ok(())
+}
+
+fn allow_or_deny(rule: &devices::DeviceRule) -> String {
+    format!("{} {rule}", if rule.allow { "allow" } else { "deny" })
+}
+
+impl CgroupOp {
+    /// The JSON pointer of what asks for it; empty when nothing special does.
+    pub fn pointer(&self) -> &str {
+        match self {
+            Self::MakeDirectory { pointer, .. } | Self::FilterDevices { pointer, .. } => pointer,
+            Self::Write { write, .. } => &write.pointer,
+            Self::InheritCpuset { .. }
+            | Self::EnableControllers { .. }
+            | Self::Delegate { .. }
+            | Self::Join { .. } => "",
+        }
+    }
+
+    /// One line for a reader.
+    pub fn describe(&self, cgroup: &Cgroup) -> String {
+        let directory = |index: usize| match cgroup.directories.get(index) {
+            Some(directory) => cgroup.absolute(directory),
+            None => PathBuf::new(),
+        };
+        match self {
+            Self::MakeDirectory { directory: at, .. } => {
+                format!("mkdir {}", directory(*at).display())
+            }
+            Self::InheritCpuset { directory: at } => {
+                format!("copy the parent's cpuset to {}", directory(*at).display())
+            }
+            Self::EnableControllers { directory: at } => {
+                format!("enable controllers for {}", directory(*at).display())
+            }
+            Self::Delegate { directory: at, owner } => {
+                format!("chown {owner} {}", directory(*at).display())
+            }
+            Self::Write { directory: at, write, .. } => {
+                format!("write {}/{write}", directory(*at).display())
+            }
+            Self::FilterDevices { directory: at, rules, .. } => {
+                format!(
+                    "attach device filter to {}: {}",
+                    directory(*at).display(),
+                    rules.join(", ")
+                )
+            }
+            Self::Join { directory: at } => format!("join {}", directory(*at).display()),
+        }
+    }
+}
+
+impl fmt::Display for CgroupPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (line, pointer) in self.lines() {
+            match pointer {
+                "" => writeln!(f, "{line}")?,
+                pointer => writeln!(f, "{line}  ({pointer})")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::cgroup::layout::Hierarchy;
+    use serde_json::json;
+
+    fn hybrid() -> Layout {
+        let hierarchy = |name: &str| Hierarchy {
+            controllers: if name == "unified" { vec![] } else { vec![name.to_owned()] },
+            mount: name.to_owned(),
+            own: "/own".to_owned(),
+        };
+        Layout {
+            mode: Mode::Hybrid,
+            base: "/sys/fs/cgroup".to_owned(),
+            hierarchies: ["cpuset", "devices", "pids", "unified"].map(hierarchy).to_vec(),
+        }
+    }
+
+    fn plan(layout: &Layout, resources: serde_json::Value) -> Result<CgroupPlan> {
+        let resources: LinuxResources = serde_json::from_value(resources).unwrap();
+        CgroupPlan::new(&CgroupRequest {
+            layout,
+            id: "web",
+            cgroups_path: Some(Path::new("/box/web")),
+            resources: Some(&resources),
+            systemd: false,
+            rootless: false,
+            owner: Some(1000),
+        })
+    }
+
+    #[test]
+    fn a_hybrid_plan_makes_limits_and_then_joins() {
+        let text = plan(&hybrid(), json!({"pids": {"limit": 5}})).unwrap().to_string();
+        let without_devices: Vec<_> =
+            text.lines().filter(|line| !line.contains("devices.allow")).collect();
+        assert_eq!(
+            without_devices,
+            [
+                "mkdir /sys/fs/cgroup/cpuset/box/web  (/linux/cgroupsPath)",
+                "copy the parent's cpuset to /sys/fs/cgroup/cpuset/box/web",
+                "mkdir /sys/fs/cgroup/devices/box/web  (/linux/cgroupsPath)",
+                "mkdir /sys/fs/cgroup/pids/box/web  (/linux/cgroupsPath)",
+                "mkdir /sys/fs/cgroup/unified/box/web  (/linux/cgroupsPath)",
+                "write /sys/fs/cgroup/pids/box/web/pids.max = 5  (/linux/resources/pids/limit)",
+                "write /sys/fs/cgroup/devices/box/web/devices.deny = a  (/linux/resources/devices)",
+                "join /sys/fs/cgroup/cpuset/box/web",
+                "join /sys/fs/cgroup/devices/box/web",
+                "join /sys/fs/cgroup/pids/box/web",
+                "join /sys/fs/cgroup/unified/box/web",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_v2_plan_enables_delegates_limits_and_filters() {
+        let plan = plan(&Layout::v2(None), json!({"pids": {"limit": 5}})).unwrap();
+        let text = plan.to_string();
+        let starts: Vec<_> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(starts, ["mkdir", "enable", "chown", "write", "attach", "join"]);
+        assert!(serde_json::to_string(&plan).is_ok());
+    }
+
+    #[test]
+    fn a_limit_without_its_controller_is_refused_before_anything_is_made() {
+        let error = plan(&hybrid(), json!({"memory": {"limit": 5}})).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.pointer(), Some("/linux/resources/memory/limit"));
+    }
+
+    #[test]
+    fn the_systemd_driver_says_that_it_is_missing() {
+        let error = CgroupPlan::new(&CgroupRequest {
+            layout: &hybrid(),
+            id: "web",
+            cgroups_path: None,
+            resources: None,
+            systemd: true,
+            rootless: false,
+            owner: None,
+        })
+        .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn only_a_rootless_container_without_a_path_may_go_without_a_cgroup() {
+        let denied = |rootless, path: Option<&str>| {
+            CgroupPlan::new(&CgroupRequest {
+                layout: &hybrid(),
+                id: "web",
+                cgroups_path: path.map(Path::new),
+                resources: None,
+                systemd: false,
+                rootless,
+                owner: None,
+            })
+            .unwrap()
+            .may_be_denied
+        };
+        assert!(denied(true, None));
+        assert!(!denied(true, Some("/x")));
+        assert!(!denied(false, None));
+    }
+}

@@ -1,0 +1,162 @@
+//! The plan of a new container, told once from the record to execve.
+
+use super::cgroup::{CgroupPlan, CgroupRequest};
+use super::hooks::{Hook, Hooks};
+use super::namespaces::Namespaces;
+use super::ops::{Op, point};
+use super::process::Program;
+use super::{Facts, HostHook, HostOp, Plan, enter, inside, process, rootfs};
+use crate::bundle::Bundle;
+use crate::error::Result;
+use oci_spec::runtime::{Linux, Spec};
+use std::path::{Path, PathBuf};
+
+/// What a container's plan is made from.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) bundle: &'a Bundle,
+    pub(crate) facts: &'a Facts,
+    /// The container's state directory.
+    pub(crate) directory: &'a Path,
+    pub(crate) systemd_cgroup: bool,
+    pub(crate) rootless: bool,
+    pub(crate) no_pivot: bool,
+    pub(crate) no_new_keyring: bool,
+    /// Whether the host side goes on to start the container itself.
+    pub(crate) run: bool,
+    /// Descriptors handed on from 3.
+    pub(crate) handed_on: u32,
+    /// How many of those are of socket activation.
+    pub(crate) listen_fds: u32,
+    pub(crate) notify: bool,
+    pub(crate) console_socket: Option<PathBuf>,
+    /// Rows and columns, where the configuration has none.
+    pub(crate) console_size: Option<(u16, u16)>,
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) pidfd_socket: Option<PathBuf>,
+}
+
+/// What the parts of the plan share.
+pub(super) struct Parts<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) spec: &'a Spec,
+    pub(super) linux: Option<&'a Linux>,
+    pub(super) namespaces: Namespaces,
+    pub(super) hooks: Hooks,
+    pub(super) cgroup: Option<super::cgroup::Cgroup>,
+}
+
+/// Everything that creating (and, with `run`, starting) the container will do.
+pub(crate) fn container(request: &Request<'_>) -> Result<Plan> {
+    let spec = request.bundle.spec();
+    let linux = spec.linux().as_ref();
+    let entries = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+    let mut plan = Plan::new();
+    let mut parts = Parts {
+        request,
+        spec,
+        linux,
+        namespaces: Namespaces::of(entries),
+        hooks: Hooks::of(spec.hooks().as_ref()),
+        cgroup: None,
+    };
+    cgroup(&mut plan, &mut parts)?;
+    record(&mut plan, &parts);
+    enter::spawn(&mut plan, &parts)?;
+    rootfs::build(&mut plan, &parts)?;
+    before_pivot(&mut plan, &parts)?;
+    rootfs::change(&mut plan, &parts)?;
+    inside::settle(&mut plan, &parts)?;
+    let program = Program::of_container(&parts)?;
+    process::become_it(&mut plan, &program)?;
+    Ok(plan)
+}
+
+fn cgroup(plan: &mut Plan, parts: &mut Parts<'_>) -> Result<()> {
+    let Some(layout) = &parts.request.facts.layout else { return Ok(()) };
+    let cgroup = CgroupPlan::new(&CgroupRequest {
+        layout,
+        id: parts.request.id,
+        cgroups_path: parts.linux.and_then(|linux| linux.cgroups_path().as_deref()),
+        resources: parts.linux.and_then(|linux| linux.resources().as_ref()),
+        systemd: parts.request.systemd_cgroup,
+        rootless: parts.request.rootless,
+        owner: None,
+    })?;
+    plan.notices.extend(cgroup.notices.iter().cloned());
+    parts.cgroup = Some(cgroup.cgroup.clone());
+    plan.cgroup = Some(cgroup);
+    Ok(())
+}
+
+/// Whatever leaves something behind comes after the record that names it.
+fn record(plan: &mut Plan, parts: &Parts<'_>) {
+    plan.host("", HostOp::Record);
+    if parts.request.notify {
+        plan.host("", HostOp::OpenNotify);
+    }
+    if !parts.request.run {
+        plan.host("", HostOp::OpenGate);
+    }
+    if plan.cgroup.is_some() {
+        plan.host("/linux/cgroupsPath", HostOp::MakeCgroup);
+        plan.host("/linux/resources", HostOp::LimitCgroup);
+    }
+}
+
+/// Hooks that see the container's mounts at the host's path of its rootfs.
+fn before_pivot(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    let hooks = &parts.hooks;
+    if !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty() {
+        plan.sync(point::MOUNTED, |plan| {
+            host_hooks(plan, "prestart", &hooks.prestart);
+            host_hooks(plan, "createRuntime", &hooks.create_runtime);
+            Ok(())
+        })?;
+    }
+    for hook in &hooks.create_container {
+        let op = init_hook(hook, parts, "creating", None);
+        plan.init(hook.pointer.as_str(), op);
+    }
+    Ok(())
+}
+
+fn host_hooks(plan: &mut Plan, kind: &'static str, hooks: &[Hook]) {
+    for (index, hook) in hooks.iter().enumerate() {
+        plan.host(hook.pointer.as_str(), HostOp::Hook(host_hook(kind, index, hook)));
+    }
+}
+
+/// A hook for the host side to run.
+pub(crate) fn host_hook(kind: &'static str, index: usize, hook: &Hook) -> HostHook {
+    HostHook {
+        kind,
+        index,
+        path: hook.path.to_string_lossy().into_owned(),
+        args: hook.args.clone(),
+        env: hook.env.clone(),
+        timeout_ms: hook.timeout.map(milliseconds),
+    }
+}
+
+/// A hook for init to run; its pid is known only there.
+pub(super) fn init_hook(hook: &Hook, parts: &Parts<'_>, status: &str, inherited: Option<&[String]>) -> Op {
+    let bundle = parts.request.bundle;
+    let annotations = parts.spec.annotations().as_ref();
+    let (head, tail) =
+        crate::state::around_pid(parts.spec.version(), parts.request.id, status, bundle.dir(), annotations);
+    let env = hook.env.as_deref().or(inherited).unwrap_or_default();
+    Op::Hook {
+        path: hook.path.as_path().into(),
+        args: hook.args.iter().map(Into::into).collect(),
+        env: env.iter().map(Into::into).collect(),
+        timeout_ms: hook.timeout.map_or(0, milliseconds),
+        state_head: head.into(),
+        state_tail: tail.into(),
+    }
+}
+
+fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

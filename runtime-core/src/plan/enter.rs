@@ -1,0 +1,122 @@
+//! The way into namespaces.
+//!
+//! Usually one clone makes them all. A second process is needed where the first
+//! cannot be inside itself: in a pid namespace that is joined, in a time
+//! namespace, and in a user namespace, whose privileges would be lost at the
+//! execveat of init before it has its maps.
+
+use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
+use super::container::Parts;
+use super::namespaces::{Join, names_of};
+use super::ops::{NO_SLOT, Op, point};
+use super::cgroup::Cgroup;
+use super::{Descriptor, HostOp, Plan};
+use crate::error::Result;
+use oci_spec::runtime::LinuxIdMapping;
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+/// Starts init and brings it into all namespaces but the cgroup's.
+pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    let namespaces = &parts.namespaces;
+    // The root of a cgroup namespace is where its maker is: not yet in place.
+    let created = namespaces.create & !CLONE_NEWCGROUP;
+    let in_child = namespaces.has(CLONE_NEWTIME)
+        || namespaces.has(CLONE_NEWUSER)
+        || namespaces.joined(CLONE_NEWPID).is_some();
+    plan.clone_flags = if in_child { 0 } else { created };
+    plan.host("/linux/namespaces", HostOp::Spawn {
+        namespaces: names_of(plan.clone_flags),
+        into_cgroup: parts.cgroup.as_ref().is_some_and(|cgroup| cgroup.v2_directory().is_some()),
+    });
+    if let Some(score) = parts.spec.process().as_ref().and_then(oci_spec::runtime::Process::oom_score_adj) {
+        plan.host("/process/oomScoreAdj", HostOp::OomScore(i64::from(score)));
+    }
+    plan.init("", Op::Signals { reset: parts.request.facts.ignored_signals });
+    // As long as the host's file system and privileges are those of init.
+    let leaves = in_child || namespaces.joined(CLONE_NEWNS).is_some();
+    if let Some(cgroup) = parts.cgroup.as_ref().filter(|_| leaves) {
+        join_cgroups(plan, cgroup);
+    }
+    join(plan, parts);
+    if in_child {
+        child(plan, parts, created)?;
+    }
+    plan.init("", Op::Session {});
+    if !parts.request.no_new_keyring {
+        plan.init("", Op::Keyring { name: format!("_ses.{}", parts.request.id).into(), label: "".into() });
+    }
+    if namespaces.creates(CLONE_NEWNET) {
+        plan.init("/linux/namespaces", Op::LoopbackUp {});
+    }
+    Ok(())
+}
+
+/// Who has privileges on the host joins with them, the user namespace last:
+/// the others may not belong to it. Who has none gets them from it, first.
+fn join(plan: &mut Plan, parts: &Parts<'_>) {
+    let privileged = parts.request.facts.permitted & CAP_SYS_ADMIN != 0;
+    let is_user = |join: &&Join| join.kind.flag == CLONE_NEWUSER;
+    let joins = parts.namespaces.join.iter();
+    let (first, last): (Vec<&Join>, Vec<&Join>) = joins.partition(|join| is_user(join) != privileged);
+    for join in first.into_iter().chain(last) {
+        let slot = plan.descriptor(Descriptor::Namespace(join.path.clone()));
+        plan.init(join.pointer.as_str(), Op::JoinNamespace { slot, kind: join.kind.flag });
+    }
+}
+
+/// Init writes itself into the cgroups that its clone did not put it into. The
+/// later, the less of the set-up counts against the container's memory.
+pub(super) fn join_cgroups(plan: &mut Plan, cgroup: &Cgroup) {
+    let v1 = cgroup.directories.iter().filter(|directory| !directory.is_v2());
+    let tasks = v1.map(|directory| cgroup.absolute(directory).join("tasks").as_path().into()).collect();
+    let slot = match cgroup.v2_directory() {
+        Some(_) => plan.descriptor(Descriptor::V2Tasks),
+        None => NO_SLOT,
+    };
+    plan.init("/linux/cgroupsPath", Op::JoinCgroups { tasks, slot });
+}
+
+/// The child is made once everything that it inherits is in place.
+fn child(plan: &mut Plan, parts: &Parts<'_>, created: u64) -> Result<()> {
+    let namespaces = &parts.namespaces;
+    if namespaces.creates(CLONE_NEWUSER) {
+        plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWUSER });
+    }
+    if namespaces.creates(CLONE_NEWUSER) {
+        plan.sync(point::IDENTITY, |plan| {
+            maps(plan, parts);
+            Ok(())
+        })?;
+    }
+    if namespaces.has(CLONE_NEWUSER) {
+        plan.init("/linux/namespaces", Op::BecomeRoot {});
+    }
+    if namespaces.creates(CLONE_NEWTIME) {
+        plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWTIME });
+        time_offsets(plan, parts);
+    }
+    plan.init("/linux/namespaces", Op::Fork { flags: created & !(CLONE_NEWUSER | CLONE_NEWTIME) });
+    Ok(())
+}
+
+fn maps(plan: &mut Plan, parts: &Parts<'_>) {
+    let list = |map: Option<&Vec<LinuxIdMapping>>| {
+        let lines = map.into_iter().flatten();
+        lines.map(|line| format!("{} {} {}\n", line.container_id(), line.host_id(), line.size())).collect::<String>()
+    };
+    let uids = list(parts.linux.and_then(|linux| linux.uid_mappings().as_ref()));
+    let gids = list(parts.linux.and_then(|linux| linux.gid_mappings().as_ref()));
+    plan.host("/linux/uidMappings", HostOp::UidMap(uids));
+    plan.host("/linux/gidMappings", HostOp::GidMap(gids));
+}
+
+fn time_offsets(plan: &mut Plan, parts: &Parts<'_>) {
+    let Some(offsets) = parts.linux.and_then(|linux| linux.time_offsets().as_ref()) else { return };
+    let mut lines: Vec<String> = offsets
+        .iter()
+        .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0)))
+        .collect();
+    lines.sort_unstable();
+    plan.init("/linux/timeOffsets", Op::TimeOffsets { text: lines.concat().into() });
+}

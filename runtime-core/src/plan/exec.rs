@@ -1,0 +1,95 @@
+//! The plan of a process in a container that is there: another way in, the same
+//! way to execve.
+
+use super::clone_flags::{CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
+use super::cgroup::Cgroup;
+use super::namespaces::{Namespaces, names_of};
+use super::ops::Op;
+use super::process::{End, Program};
+use super::{Descriptor, Facts, HostOp, Plan, process};
+use crate::error::Result;
+use oci_spec::runtime::{Process, Spec};
+use std::path::PathBuf;
+
+/// What the plan of an exec is made from.
+#[derive(Debug)]
+pub(crate) struct ExecRequest<'a> {
+    pub(crate) id: &'a str,
+    /// The container's configuration as it was at creation.
+    pub(crate) spec: &'a Spec,
+    pub(crate) process: &'a Process,
+    pub(crate) facts: &'a Facts,
+    /// Where the process object was read, for the places of errors.
+    pub(crate) base: &'static str,
+    pub(crate) no_new_keyring: bool,
+    /// The cgroup to run in.
+    pub(crate) cgroup: Option<&'a Cgroup>,
+    pub(crate) handed_on: u32,
+    pub(crate) console_socket: Option<PathBuf>,
+    /// Rows and columns, where the process object has none.
+    pub(crate) console_size: Option<(u16, u16)>,
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) pidfd_socket: Option<PathBuf>,
+}
+
+/// Everything that executing the process will do.
+pub(crate) fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
+    let linux = request.spec.linux().as_ref();
+    let entries = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+    let namespaces = Namespaces::of(entries);
+    let mut plan = Plan::new();
+    enter(&mut plan, request, &namespaces)?;
+    plan.init("", Op::OpenRoot {});
+    if request.process.terminal() == Some(true) {
+        process::console(&mut plan, request.process, request.base, request.console_size, false);
+    }
+    let program = Program {
+        process: request.process,
+        base: request.base,
+        facts: request.facts,
+        user_namespace: namespaces.has(CLONE_NEWUSER),
+        linux,
+        first: false,
+        keep_groups: false,
+        end: End::Exec,
+        pid_file: request.pid_file.clone(),
+        pidfd_socket: request.pidfd_socket.clone(),
+        console_socket: request.console_socket.clone(),
+        handed_on: request.handed_on,
+        listen_fds: 0,
+        notify: false,
+    };
+    process::become_it(&mut plan, &program)?;
+    Ok(plan)
+}
+
+/// All namespaces of the container in one call, then a child where joining
+/// counts for children only.
+fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) -> Result<()> {
+    let joined = namespaces.join.iter().fold(namespaces.create, |flags, join| flags | join.kind.flag);
+    plan.host("", HostOp::Spawn { namespaces: names_of(0), into_cgroup: request.cgroup.is_some_and(|cgroup| cgroup.v2_directory().is_some()) });
+    if let Some(score) = request.process.oom_score_adj() {
+        plan.host(format!("{}/oomScoreAdj", request.base), HostOp::OomScore(i64::from(score)));
+    }
+    plan.init("", Op::Signals { reset: request.facts.ignored_signals });
+    plan.init("", Op::Stdio {});
+    if let Some(cgroup) = request.cgroup {
+        // Before a child is made, which would stay behind.
+        super::enter::join_cgroups(plan, cgroup);
+    }
+    if joined != 0 {
+        let slot = plan.descriptor(Descriptor::Process);
+        plan.init("/linux/namespaces", Op::JoinProcess { slot, flags: joined });
+    }
+    if joined & CLONE_NEWUSER != 0 {
+        plan.init("/linux/namespaces", Op::BecomeRoot {});
+    }
+    if joined & (CLONE_NEWPID | CLONE_NEWTIME) != 0 {
+        plan.init("/linux/namespaces", Op::Fork { flags: 0 });
+    }
+    plan.init("", Op::Session {});
+    if !request.no_new_keyring {
+        plan.init("", Op::Keyring { name: format!("_ses.{}", request.id).into(), label: "".into() });
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! What a plan depends on besides the configuration.
+
+use super::cgroup::Layout;
+
+/// Facts of the host and of the calling process, read once for a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Capabilities that the caller has and can pass on, one bit a number.
+    pub permitted: u64,
+    /// Its bounding set.
+    pub bounding: u64,
+    /// Signals that it ignores, signal N being bit N-1.
+    pub ignored_signals: u64,
+    /// Its effective user.
+    pub uid: u32,
+    /// The host's cgroups; `None` when there are none.
+    pub layout: Option<Layout>,
+}

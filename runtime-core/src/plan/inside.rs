@@ -1,0 +1,47 @@
+//! Inside the new root: what is set once, whoever the program will be.
+
+use super::clone_flags::CLONE_NEWNS;
+use super::container::Parts;
+use super::ops::Op;
+use super::{Plan, sysctl};
+use crate::bundle::item;
+use crate::error::Result;
+
+const LIST_MASKED: &str = "/linux/maskedPaths";
+const LIST_READONLY: &str = "/linux/readonlyPaths";
+
+/// Working directory, root mount, names, kernel parameters, covered paths.
+pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    let mounts = parts.namespaces.has(CLONE_NEWNS);
+    if let Some(process) = parts.spec.process() {
+        // Missing ones are made, before the root may become read-only.
+        plan.init("/process/cwd", Op::MakeDirectory { path: process.cwd().as_path().into(), mode: 0o755 });
+        if process.terminal() == Some(true) {
+            super::process::console(plan, process, "/process", parts.request.console_size, true);
+        } else {
+            plan.init("", Op::ReopenNull {});
+        }
+    }
+    if mounts && parts.spec.root().as_ref().is_some_and(|root| root.readonly() == Some(true)) {
+        plan.init("/root/readonly", Op::RootReadonly {});
+    }
+    if let Some(name) = parts.spec.hostname().as_ref().filter(|name| !name.is_empty()) {
+        plan.init("/hostname", Op::Hostname { name: name.into() });
+    }
+    if let Some(name) = parts.spec.domainname().as_ref().filter(|name| !name.is_empty()) {
+        plan.init("/domainname", Op::Domainname { name: name.into() });
+    }
+    let Some(linux) = parts.linux else { return Ok(()) };
+    for parameter in linux.sysctl().iter().flat_map(sysctl::resolve) {
+        let path = format!("sys/{}", parameter.path).into();
+        plan.init(parameter.pointer, Op::Sysctl { path, value: parameter.value.into() });
+    }
+    for (index, path) in linux.readonly_paths().iter().flatten().enumerate() {
+        plan.init(item(LIST_READONLY, index), Op::ReadonlyPath { path: path.into() });
+    }
+    let label = linux.mount_label().as_deref().unwrap_or_default();
+    for (index, path) in linux.masked_paths().iter().flatten().enumerate() {
+        plan.init(item(LIST_MASKED, index), Op::MaskPath { path: path.into(), label: label.into() });
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Deciding everything: from a checked configuration and the facts of the host
+//! to an immutable list of operations. Nothing below this folder makes a system
+//! call.
+
+pub mod bitmask;
+mod blame;
+pub mod capabilities;
+pub mod cgroup;
+pub mod clone_flags;
+mod container;
+pub mod devices;
+mod enter;
+pub mod environment;
+mod exec;
+pub mod executable;
+mod facts;
+pub mod hooks;
+pub mod identity;
+mod inside;
+pub mod mounts;
+pub mod namespaces;
+pub mod numa;
+pub mod ops;
+pub mod personality;
+mod process;
+pub mod resources;
+pub mod rlimits;
+mod rootfs;
+pub mod scheduling;
+mod show;
+mod step;
+pub mod sysctl;
+pub mod wire;
+
+pub(crate) use blame::{blame, blame_rlimit};
+pub(crate) use container::{Request, container, host_hook};
+pub(crate) use exec::{ExecRequest, exec};
+pub use facts::Facts;
+pub use step::{Action, Descriptor, HostHook, HostOp, Plan, Step};

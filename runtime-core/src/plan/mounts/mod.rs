@@ -1,0 +1,4 @@
+//! Decisions about mounts.
+
+pub mod id_map;
+pub mod options;

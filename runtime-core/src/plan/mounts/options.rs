@@ -1,0 +1,358 @@
+//! Mount options: from the words of a configuration to what the kernel takes.
+//!
+//! One table says what each word means; what is not in it is meant for the
+//! file system (config.md, Linux mount options).
+
+use libc::{
+    MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME,
+    MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY,
+    MOUNT_ATTR_RELATIME, MOUNT_ATTR_STRICTATIME, MS_BIND, MS_DIRSYNC, MS_I_VERSION, MS_LAZYTIME,
+    MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW,
+    MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE,
+    MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
+};
+use oci_spec::runtime::Mount;
+
+use super::id_map::IdMap;
+use crate::bundle::{item, member};
+use crate::error::{Error, Result};
+
+/// What a word does.
+#[derive(Clone, Copy)]
+enum Effect {
+    /// Nothing: it is how things are.
+    Default,
+    /// Sets flags of mount(2).
+    Set(u64),
+    /// Clears flags of mount(2).
+    Clear(u64),
+    /// Changes the propagation, after the mount.
+    Propagation(u64),
+    /// Sets attributes of the whole tree, after the mount.
+    SetTree(u64),
+    /// Clears attributes of the whole tree, after the mount.
+    ClearTree(u64),
+    /// Chooses one of the values of the access time attribute of the whole tree.
+    TreeAccessTime(u64),
+    /// Starts a tmpfs with the files it covers.
+    CopyUp,
+    /// Maps ids; of the whole tree or not.
+    IdMap { whole_tree: bool },
+    /// Recreates a source that is a symbolic link instead of following it.
+    CopySymlink,
+    /// Takes a source that is a symbolic link as it is.
+    SourceNoFollow,
+    /// Takes a destination that is a symbolic link as it is.
+    DestinationNoFollow,
+}
+
+use Effect::{
+    Clear, ClearTree, CopySymlink, CopyUp, Default, DestinationNoFollow, Propagation, Set, SetTree,
+    SourceNoFollow, TreeAccessTime,
+};
+
+/// The words, sorted.
+const TABLE: [(&str, Effect); 65] = [
+    ("async", Clear(MS_SYNCHRONOUS)),
+    ("atime", Clear(MS_NOATIME)),
+    ("bind", Set(MS_BIND)),
+    ("copy-symlink", CopySymlink),
+    ("defaults", Default),
+    ("dest-nofollow", DestinationNoFollow),
+    ("dev", Clear(MS_NODEV)),
+    ("diratime", Clear(MS_NODIRATIME)),
+    ("dirsync", Set(MS_DIRSYNC)),
+    ("exec", Clear(MS_NOEXEC)),
+    ("idmap", Effect::IdMap { whole_tree: false }),
+    ("iversion", Set(MS_I_VERSION)),
+    ("lazytime", Set(MS_LAZYTIME)),
+    ("loud", Clear(MS_SILENT)),
+    ("mand", Set(MS_MANDLOCK)),
+    ("noatime", Set(MS_NOATIME)),
+    ("nodev", Set(MS_NODEV)),
+    ("nodiratime", Set(MS_NODIRATIME)),
+    ("noexec", Set(MS_NOEXEC)),
+    ("noiversion", Clear(MS_I_VERSION)),
+    ("nolazytime", Clear(MS_LAZYTIME)),
+    ("nomand", Clear(MS_MANDLOCK)),
+    ("norelatime", Clear(MS_RELATIME)),
+    ("nostrictatime", Clear(MS_STRICTATIME)),
+    ("nosuid", Set(MS_NOSUID)),
+    ("nosymfollow", Set(MS_NOSYMFOLLOW)),
+    ("private", Propagation(MS_PRIVATE)),
+    ("ratime", TreeAccessTime(MOUNT_ATTR_RELATIME)),
+    ("rbind", Set(MS_BIND | MS_REC)),
+    ("rdev", ClearTree(MOUNT_ATTR_NODEV)),
+    ("rdiratime", ClearTree(MOUNT_ATTR_NODIRATIME)),
+    ("relatime", Set(MS_RELATIME)),
+    ("remount", Set(MS_REMOUNT)),
+    ("rexec", ClearTree(MOUNT_ATTR_NOEXEC)),
+    ("ridmap", Effect::IdMap { whole_tree: true }),
+    ("rnoatime", TreeAccessTime(MOUNT_ATTR_NOATIME)),
+    ("rnodev", SetTree(MOUNT_ATTR_NODEV)),
+    ("rnodiratime", SetTree(MOUNT_ATTR_NODIRATIME)),
+    ("rnoexec", SetTree(MOUNT_ATTR_NOEXEC)),
+    ("rnorelatime", TreeAccessTime(MOUNT_ATTR_RELATIME)),
+    ("rnostrictatime", TreeAccessTime(MOUNT_ATTR_RELATIME)),
+    ("rnosuid", SetTree(MOUNT_ATTR_NOSUID)),
+    ("rnosymfollow", SetTree(MOUNT_ATTR_NOSYMFOLLOW)),
+    ("ro", Set(MS_RDONLY)),
+    ("rprivate", Propagation(MS_PRIVATE | MS_REC)),
+    ("rrelatime", TreeAccessTime(MOUNT_ATTR_RELATIME)),
+    ("rro", SetTree(MOUNT_ATTR_RDONLY)),
+    ("rrw", ClearTree(MOUNT_ATTR_RDONLY)),
+    ("rshared", Propagation(MS_SHARED | MS_REC)),
+    ("rslave", Propagation(MS_SLAVE | MS_REC)),
+    ("rstrictatime", TreeAccessTime(MOUNT_ATTR_STRICTATIME)),
+    ("rsuid", ClearTree(MOUNT_ATTR_NOSUID)),
+    ("rsymfollow", ClearTree(MOUNT_ATTR_NOSYMFOLLOW)),
+    ("runbindable", Propagation(MS_UNBINDABLE | MS_REC)),
+    ("rw", Clear(MS_RDONLY)),
+    ("shared", Propagation(MS_SHARED)),
+    ("silent", Set(MS_SILENT)),
+    ("slave", Propagation(MS_SLAVE)),
+    ("src-nofollow", SourceNoFollow),
+    ("strictatime", Set(MS_STRICTATIME)),
+    ("suid", Clear(MS_NOSUID)),
+    ("symfollow", Clear(MS_NOSYMFOLLOW)),
+    ("sync", Set(MS_SYNCHRONOUS)),
+    ("tmpcopyup", CopyUp),
+    ("unbindable", Propagation(MS_UNBINDABLE)),
+];
+
+/// What the options of one mount amount to.
+#[derive(Clone, Debug, std::default::Default, PartialEq, Eq)]
+pub struct MountOptions {
+    /// Flags of mount(2) to set, `MS_*`, without propagation.
+    pub flags: u64,
+    /// Flags of mount(2) that were cleared by name and must stay so where a
+    /// bind mount would take them over from its source.
+    pub cleared: u64,
+    /// Changes of propagation, in order; each a propagation flag of mount(2),
+    /// with `MS_REC` for the whole tree.
+    pub propagation: Vec<u64>,
+    /// Attributes for mount_setattr(2) with `AT_RECURSIVE` to set, `MOUNT_ATTR_*`.
+    pub tree_set: u64,
+    /// Attributes for mount_setattr(2) with `AT_RECURSIVE` to clear.
+    pub tree_clear: u64,
+    /// What is left for the file system, separated by commas.
+    pub data: String,
+    /// Whether a tmpfs starts with the files it covers.
+    pub copy_up: bool,
+    /// The id map of a bind mount.
+    pub id_map: Option<IdMap>,
+    /// Whether a source that is a symbolic link is recreated.
+    pub copy_symlink: bool,
+    /// Whether a source that is a symbolic link is taken as it is.
+    pub source_nofollow: bool,
+    /// Whether a destination that is a symbolic link is taken as it is.
+    pub destination_nofollow: bool,
+}
+
+impl MountOptions {
+    /// The options of `mount`, the object at the JSON pointer `base`. One of
+    /// type bind is a bind mount even if no option says so.
+    pub fn of(mount: &Mount, base: &str) -> Result<Self> {
+        let pointer = member(base, "options");
+        let mut options = collect(mount.options().as_deref().unwrap_or_default(), &pointer)?;
+        match mount.typ().as_deref() {
+            Some("bind") => options.flags |= MS_BIND,
+            Some("rbind") => options.flags |= MS_BIND | MS_REC,
+            _ => {}
+        }
+        options.checked(&pointer)
+    }
+
+    /// Whether it is a bind mount.
+    pub fn is_bind(&self) -> bool {
+        self.flags & MS_BIND != 0
+    }
+
+    /// Whether it is a bind mount with the mounts below its source.
+    pub fn is_recursive(&self) -> bool {
+        self.flags & MS_REC != 0
+    }
+
+    /// Whether attributes of the whole tree change: needs mount_setattr(2),
+    /// Linux 5.12.
+    pub fn changes_tree(&self) -> bool {
+        self.tree_set != 0 || self.tree_clear != 0
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Default => {}
+            Set(flags) => {
+                self.flags |= flags;
+                self.cleared &= !flags;
+            }
+            Clear(flags) => {
+                self.flags &= !flags;
+                self.cleared |= flags;
+            }
+            Propagation(flags) => self.propagation.push(flags),
+            SetTree(attributes) => {
+                self.tree_set |= attributes;
+                self.tree_clear &= !attributes;
+            }
+            ClearTree(attributes) => {
+                self.tree_set &= !attributes;
+                self.tree_clear |= attributes;
+            }
+            // It is one field: to be set it must be cleared (mount_setattr(2)).
+            TreeAccessTime(value) => {
+                self.tree_set = self.tree_set & !MOUNT_ATTR__ATIME | value;
+                self.tree_clear |= MOUNT_ATTR__ATIME;
+            }
+            CopyUp => self.copy_up = true,
+            Effect::IdMap { whole_tree } => self.id_map = Some(IdMap::of_container(whole_tree)),
+            CopySymlink => self.copy_symlink = true,
+            SourceNoFollow => self.source_nofollow = true,
+            DestinationNoFollow => self.destination_nofollow = true,
+        }
+    }
+
+    /// A bind mount shares the file system of its source: what is meant for
+    /// the file system would be lost without a word. An id map is a bind
+    /// mount's.
+    fn checked(self, pointer: &str) -> Result<Self> {
+        if self.is_bind() && !self.data.is_empty() {
+            let message = "bind mounts cannot have any filesystem-specific options applied";
+            return Err(Error::config(pointer, message).hint(format!("remove {}", self.data)));
+        }
+        if self.id_map.is_some() && !self.is_bind() {
+            let message = "id-mapped mounts are only supported for bind-mounts";
+            return Err(Error::config(pointer, message).hint("add bind or rbind"));
+        }
+        Ok(self)
+    }
+}
+
+/// What `options`, the list at the JSON pointer `pointer`, amounts to.
+pub fn parse(options: &[String], pointer: &str) -> Result<MountOptions> {
+    collect(options, pointer)?.checked(pointer)
+}
+
+/// The words that are understood, sorted: what `features` lists.
+pub fn names() -> Vec<&'static str> {
+    TABLE.iter().map(|(name, _)| *name).collect()
+}
+
+fn collect(options: &[String], pointer: &str) -> Result<MountOptions> {
+    let mut result = MountOptions::default();
+    let mut data = Vec::new();
+    for (index, option) in options.iter().enumerate() {
+        if let Some(effect) = effect(option) {
+            result.apply(effect);
+        } else if let Some(map) =
+            IdMap::parse(option).map_err(|fault| fault.at(item(pointer, index)))?
+        {
+            result.id_map = Some(map);
+        } else if !option.is_empty() {
+            data.push(option.as_str());
+        }
+    }
+    result.data = data.join(",");
+    Ok(result)
+}
+
+fn effect(option: &str) -> Option<Effect> {
+    let found = TABLE.binary_search_by(|(name, _)| (*name).cmp(option)).ok()?;
+    TABLE.get(found).map(|(_, effect)| *effect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(options: &[&str]) -> MountOptions {
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        parse(&options, "/mounts/0/options").unwrap()
+    }
+
+    fn refusal(options: &[&str]) -> Error {
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        parse(&options, "/mounts/0/options").unwrap_err()
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_has_every_word_of_the_specification() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        let specified = "async atime bind defaults dev diratime dirsync exec iversion lazytime \
+            loud mand noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime \
+            nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime remount \
+            rexec rnoatime rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro \
+            rprivate rrelatime rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw \
+            shared silent slave strictatime suid symfollow sync tmpcopyup unbindable idmap ridmap";
+        for word in specified.split_whitespace() {
+            assert!(effect(word).is_some(), "{word}");
+        }
+        assert!(names().contains(&"rro"));
+    }
+
+    #[test]
+    fn the_last_of_opposite_words_wins_and_a_cleared_flag_is_remembered() {
+        let options = parsed(&["ro", "nosuid", "noexec", "rw", "suid", "nosuid", "defaults"]);
+        assert_eq!(options.flags, MS_NOSUID | MS_NOEXEC);
+        assert_eq!(options.cleared, MS_RDONLY);
+    }
+
+    #[test]
+    fn every_single_word_has_an_effect_but_defaults() {
+        for (name, _) in TABLE {
+            let bind = if name.ends_with("idmap") { "bind" } else { "" };
+            let plain = parsed(&[bind]);
+            assert_eq!(parsed(&[bind, name]) == plain, name == "defaults", "{name}");
+            assert_eq!(parsed(&[bind, name]).data, "", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_goes_to_the_file_system() {
+        let options = parsed(&["nosuid", "mode=755", "", "size=64k", "acl"]);
+        assert_eq!(options.data, "mode=755,size=64k,acl");
+    }
+
+    #[test]
+    fn propagation_keeps_its_order() {
+        let options = parsed(&["rbind", "rslave", "unbindable"]);
+        assert!(options.is_bind() && options.is_recursive());
+        assert_eq!(options.propagation, [MS_SLAVE | MS_REC, MS_UNBINDABLE]);
+    }
+
+    #[test]
+    fn attributes_of_the_tree_are_set_and_cleared_by_the_last_word() {
+        let options = parsed(&["rro", "rnodev", "rdev", "rsuid", "rnosymfollow"]);
+        assert_eq!(options.tree_set, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSYMFOLLOW);
+        assert_eq!(options.tree_clear, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
+        assert!(options.changes_tree() && !parsed(&["ro"]).changes_tree());
+    }
+
+    #[test]
+    fn the_access_time_of_a_tree_is_one_value() {
+        let options = parsed(&["rnoatime", "rstrictatime", "rnodiratime"]);
+        assert_eq!(options.tree_set, MOUNT_ATTR_STRICTATIME | MOUNT_ATTR_NODIRATIME);
+        assert_eq!(options.tree_clear, MOUNT_ATTR__ATIME);
+        assert_eq!(parsed(&["rnoatime", "ratime"]).tree_set, MOUNT_ATTR_RELATIME);
+    }
+
+    #[test]
+    fn a_bind_mount_takes_no_data_and_a_map_is_a_bind_mounts() {
+        let error = refusal(&["rbind", "size=1m"]);
+        assert_eq!(error.pointer(), Some("/mounts/0/options"));
+        assert!(error.to_string().contains("filesystem-specific"), "{error}");
+        assert!(refusal(&["idmap"]).to_string().contains("only supported for bind-mounts"));
+        assert_eq!(refusal(&["bind", "idmap=x"]).pointer(), Some("/mounts/0/options/1"));
+    }
+
+    #[test]
+    fn the_type_bind_makes_a_bind_mount() {
+        let mount =
+            |text: &str| MountOptions::of(&serde_json::from_str(text).unwrap(), "/mounts/4");
+        let options = mount(r#"{"destination":"/a","type":"bind","options":["ro"]}"#).unwrap();
+        assert_eq!(options.flags, MS_BIND | MS_RDONLY);
+        assert!(!mount(r#"{"destination":"/a","type":"tmpfs"}"#).unwrap().is_bind());
+        let error = mount(r#"{"destination":"/a","type":"bind","options":["mode=1"]}"#);
+        assert_eq!(error.unwrap_err().pointer(), Some("/mounts/4/options"));
+    }
+}

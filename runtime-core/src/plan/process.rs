@@ -1,0 +1,354 @@
+//! Becoming the program. Create and exec end in the same steps: two ways to the
+//! same privileges is how seccomp and capabilities get lost in one of them.
+
+use super::capabilities::{self, CapabilitySets};
+use super::clone_flags::CLONE_NEWUSER;
+use super::container::{Parts, init_hook};
+use super::environment::Environment;
+use super::identity::User;
+use super::numa::MemoryPolicy;
+use super::ops::{Op, point};
+use super::scheduling::{Scheduler, io_priority};
+use super::wire::List;
+use super::{Descriptor, Facts, HostOp, Plan, executable, personality, rlimits};
+use crate::error::{Error, Result};
+use crate::seccomp;
+use oci_spec::runtime::{Linux, LinuxSeccomp, Process};
+use std::path::PathBuf;
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+/// What a process becomes, and who has a word in it.
+pub(super) struct Program<'a> {
+    pub(super) process: &'a Process,
+    /// The process object's place in the configuration.
+    pub(super) base: &'static str,
+    pub(super) facts: &'a Facts,
+    /// In a user namespace every capability can be had.
+    pub(super) user_namespace: bool,
+    pub(super) linux: Option<&'a Linux>,
+    /// Only of the first process: its personality and memory policy.
+    pub(super) first: bool,
+    /// `run.oci.keep_original_groups`.
+    pub(super) keep_groups: bool,
+    pub(super) end: End<'a>,
+    pub(super) pid_file: Option<PathBuf>,
+    pub(super) pidfd_socket: Option<PathBuf>,
+    pub(super) console_socket: Option<PathBuf>,
+    /// Descriptors handed on from 3, and how many of them by socket activation.
+    pub(super) handed_on: u32,
+    pub(super) listen_fds: u32,
+    pub(super) notify: bool,
+}
+
+/// How the process comes to execute.
+pub(super) enum End<'a> {
+    /// After `start`, by way of the startContainer hooks.
+    Gate(&'a Parts<'a>),
+    /// The same, but the host side is still there.
+    Run(&'a Parts<'a>),
+    /// At once.
+    Exec,
+}
+
+impl<'a> Program<'a> {
+    pub(super) fn of_container(parts: &'a Parts<'a>) -> Result<Self> {
+        let request = parts.request;
+        let process = parts.spec.process().as_ref().ok_or_else(|| {
+            Error::config("/process", "process property must not be empty").hint("say what the container runs")
+        })?;
+        let annotation = |name: &str| parts.spec.annotations().as_ref().and_then(|all| all.get(name));
+        Ok(Self {
+            process,
+            base: "/process",
+            facts: request.facts,
+            user_namespace: parts.namespaces.has(CLONE_NEWUSER),
+            linux: parts.linux,
+            first: true,
+            keep_groups: annotation("run.oci.keep_original_groups").is_some_and(|value| value == "1"),
+            end: if request.run { End::Run(parts) } else { End::Gate(parts) },
+            pid_file: request.pid_file.clone(),
+            pidfd_socket: request.pidfd_socket.clone(),
+            console_socket: request.console_socket.clone(),
+            handed_on: request.handed_on,
+            listen_fds: request.listen_fds,
+            notify: request.notify,
+        })
+    }
+
+    fn at(&self, member: &str) -> String {
+        format!("{}/{member}", self.base)
+    }
+
+    fn hooks(&self) -> Option<&'a Parts<'a>> {
+        match self.end {
+            End::Gate(parts) | End::Run(parts) => Some(parts),
+            End::Exec => None,
+        }
+    }
+}
+
+/// The terminal, from the devpts inside.
+pub(super) fn console(plan: &mut Plan, process: &Process, base: &str, given: Option<(u16, u16)>, mount: bool) {
+    let wanted = process.console_size().as_ref().map(|size| (size.height(), size.width()));
+    let wanted = wanted.filter(|size| *size != (0, 0));
+    let (height, width) = wanted.or(given.map(|(rows, columns)| (rows.into(), columns.into()))).unwrap_or((0, 0));
+    plan.init(format!("{base}/terminal"), Op::Console {
+        mount: u64::from(mount),
+        width,
+        height,
+        uid: u64::from(process.user().uid()),
+    });
+}
+
+/// All the steps from an unlimited init to execve.
+pub(super) fn become_it(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
+    let process = program.process;
+    let filter = filter(plan, program)?;
+    labels(plan, program);
+    scheduling(plan, program)?;
+    let no_new_privileges = process.no_new_privileges() == Some(true);
+    if no_new_privileges {
+        plan.init(program.at("noNewPrivileges"), Op::NoNewPrivileges {});
+    }
+    limits(plan, program)?;
+    let until_filter = if filter.is_some() && !no_new_privileges { CAP_SYS_ADMIN } else { 0 };
+    identity(plan, program, until_filter);
+    let environment = find_program(plan, program);
+    plan.sync(point::READY, |plan| {
+        ready(plan, program);
+        Ok(())
+    })?;
+    let notify = filter.as_ref().is_some_and(|filter| filter.notify);
+    if notify {
+        // An agent expects its listener from `create`.
+        load(plan, &filter);
+        listener(plan, program.linux)?;
+    }
+    wait_for_start(plan, program, &environment);
+    descriptors(plan, program);
+    if !notify {
+        // The last thing before execve: what it forbids, nothing here needs any more.
+        load(plan, &filter);
+    }
+    execute(plan, program, environment);
+    Ok(())
+}
+
+fn profile<'a>(program: &Program<'a>) -> Option<&'a LinuxSeccomp> {
+    program.linux.and_then(|linux| linux.seccomp().as_ref())
+}
+
+fn filter(plan: &mut Plan, program: &Program<'_>) -> Result<Option<seccomp::Program>> {
+    match profile(program) {
+        Some(profile) => {
+            let options = seccomp::Options::default();
+            seccomp::compile(profile, &options, &mut plan.notices)
+        }
+        None => Ok(None),
+    }
+}
+
+fn load(plan: &mut Plan, filter: &Option<seccomp::Program>) {
+    let Some(filter) = filter else { return };
+    let program = filter.instructions.iter().flat_map(|instruction| {
+        let [code_low, code_high] = instruction.code.to_ne_bytes();
+        let [a, b, c, d] = instruction.k.to_ne_bytes();
+        [code_low, code_high, instruction.jt, instruction.jf, a, b, c, d]
+    });
+    plan.init("/linux/seccomp", Op::Seccomp {
+        program: program.collect(),
+        flags: filter.flags,
+        notify: u64::from(filter.notify),
+    });
+}
+
+fn listener(plan: &mut Plan, linux: Option<&Linux>) -> Result<()> {
+    let profile = linux.and_then(|linux| linux.seccomp().as_ref());
+    let socket = profile.and_then(|profile| profile.listener_path().clone()).ok_or_else(|| {
+        Error::config("/linux/seccomp/listenerPath", "SCMP_ACT_NOTIFY needs an agent to ask")
+            .hint("set listenerPath to the agent's socket")
+    })?;
+    let metadata = profile.and_then(|profile| profile.listener_metadata().clone()).unwrap_or_default();
+    plan.host("/linux/seccomp/listenerPath", HostOp::Listener { socket, metadata });
+    Ok(())
+}
+
+/// Labels that take effect at execve.
+fn labels(plan: &mut Plan, program: &Program<'_>) {
+    if let Some(profile) = program.process.apparmor_profile().as_ref().filter(|name| !name.is_empty()) {
+        plan.init(program.at("apparmorProfile"), Op::ExecLabel {
+            path: "self/attr/apparmor/exec".into(),
+            fallback: "self/attr/exec".into(),
+            value: format!("exec {profile}").into(),
+        });
+    }
+    if let Some(label) = program.process.selinux_label().as_ref().filter(|label| !label.is_empty()) {
+        plan.init(program.at("selinuxLabel"), Op::ExecLabel {
+            path: "self/attr/exec".into(),
+            fallback: "".into(),
+            value: label.into(),
+        });
+    }
+}
+
+fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
+    if let Some(wanted) = program.process.scheduler() {
+        plan.init(program.at("scheduler"), Op::Scheduler { attr: Scheduler::of(wanted).to_bytes() });
+    }
+    if let Some(wanted) = program.process.io_priority() {
+        let priority = u64::from(io_priority(*wanted));
+        plan.init(program.at("ioPriority"), Op::IoPriority { priority });
+    }
+    let Some(linux) = program.linux.filter(|_| program.first) else { return Ok(()) };
+    if let Some(wanted) = linux.personality() {
+        let (persona, notices) = personality::resolve(wanted);
+        plan.notices.extend(notices);
+        plan.init("/linux/personality", Op::Personality { persona: u64::from(persona) });
+    }
+    if let Some(wanted) = linux.memory_policy() {
+        let policy = MemoryPolicy::of(wanted)?;
+        plan.init("/linux/memoryPolicy", Op::MemoryPolicy {
+            mode: u64::from(policy.mode),
+            nodes: policy.nodes.iter().flat_map(|word| word.to_ne_bytes()).collect(),
+            max_node: policy.nodes.len() as u64 * 64 + 1,
+        });
+    }
+    Ok(())
+}
+
+/// Before the change of user, which the kernel checks against them. In a user
+/// namespace nobody may raise a limit: the host side does.
+fn limits(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
+    let limits = rlimits::resolve(program.process.rlimits().as_deref().unwrap_or_default(), program.base);
+    if limits.is_empty() {
+        return Ok(());
+    }
+    if program.user_namespace {
+        return plan.sync(point::LIMITS, |plan| {
+            for rlimits::Rlimit { resource, soft, hard, pointer } in limits {
+                plan.host(pointer, HostOp::Rlimit { resource, soft, hard });
+            }
+            Ok(())
+        });
+    }
+    for rlimits::Rlimit { resource, soft, hard, pointer } in limits {
+        plan.init(pointer, Op::Rlimit { resource: resource.into(), soft, hard });
+    }
+    Ok(())
+}
+
+/// Bounding set, directory, user, the other sets: in the order in which each
+/// still has the privilege that it needs.
+fn identity(plan: &mut Plan, program: &Program<'_>, until_filter: u64) {
+    let facts = program.facts;
+    let every = capabilities::up_to(capabilities::LAST);
+    // Who enters a user namespace has every capability there, in every set.
+    let (available, bounding) = match program.user_namespace {
+        true => (every, every),
+        false => (facts.permitted & facts.bounding, facts.bounding),
+    };
+    let base = program.at("capabilities");
+    let (sets, notices) = CapabilitySets::of(program.process.capabilities().as_ref(), available, &base);
+    plan.notices.extend(notices);
+    let until_filter = until_filter & available;
+    plan.init(base.as_str(), Op::Bounding { drop: bounding & !sets.bounding });
+    plan.init(program.at("cwd"), Op::WorkDirectory { path: program.process.cwd().as_path().into() });
+    let user = User::of(program.process.user());
+    plan.init(program.at("user"), Op::User {
+        uid: user.uid.into(),
+        gid: user.gid.into(),
+        groups: user.groups.iter().flat_map(|gid| gid.to_ne_bytes()).collect(),
+        set_groups: u64::from(!program.keep_groups),
+        umask: user.umask.into(),
+    });
+    plan.init(base, Op::Capabilities {
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+        until_filter,
+    });
+}
+
+fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
+    let environment = Environment::of(program.process.env().iter().flatten());
+    if !environment.has_home {
+        plan.init(program.at("env"), Op::Home { uid: program.process.user().uid().into() });
+    }
+    let name = program.process.args().iter().flatten().next().map(String::as_str).unwrap_or_default();
+    let searched = !name.contains('/');
+    let mut candidates: List =
+        executable::candidates(name, environment.get("PATH")).into_iter().map(Into::into).collect();
+    if candidates.is_empty() {
+        // Nowhere to look: the name alone, for the error to say.
+        candidates.push(name.into());
+    }
+    plan.init(program.at("args/0"), Op::FindExecutable { candidates, searched: u64::from(searched) });
+    environment
+}
+
+/// What the host side does when init is as the configuration wants it.
+fn ready(plan: &mut Plan, program: &Program<'_>) {
+    if program.process.terminal() == Some(true) {
+        plan.host(program.at("terminal"), HostOp::Console { socket: program.console_socket.clone() });
+    }
+    if program.first {
+        plan.host("", HostOp::RecordCreated);
+    }
+    if let Some(socket) = &program.pidfd_socket {
+        let payload = if program.first { "standard" } else { "setns" };
+        plan.host("", HostOp::SendPidfd { socket: socket.clone(), payload });
+    }
+    if let Some(path) = &program.pid_file {
+        plan.host("", HostOp::PidFile(path.clone()));
+    }
+}
+
+/// In a container, `start` and then its startContainer hooks come between. The
+/// program's environment is theirs where they have none of their own.
+fn wait_for_start(plan: &mut Plan, program: &Program<'_>, environment: &Environment) {
+    if let End::Gate(_) = program.end {
+        plan.init("", Op::Gate {});
+    }
+    let Some(parts) = program.hooks() else { return };
+    for hook in &parts.hooks.start_container {
+        let op = init_hook(hook, parts, "created", Some(&environment.entries));
+        plan.init(hook.pointer.as_str(), op);
+    }
+}
+
+fn descriptors(plan: &mut Plan, program: &Program<'_>) {
+    if program.handed_on > 0 {
+        let first = plan.descriptors.len();
+        for index in 0..program.handed_on {
+            plan.descriptor(Descriptor::Inherited(index));
+        }
+        let first = super::ops::slot::FIRST_FREE + first as u64;
+        plan.init("", Op::PassDescriptors { first, count: program.handed_on.into() });
+    }
+    plan.init("", Op::CloseOnExec { from: 3 + u64::from(program.handed_on) });
+}
+
+fn execute(plan: &mut Plan, program: &Program<'_>, environment: Environment) {
+    let mut env: List = environment.entries.iter().map(Into::into).collect();
+    if program.listen_fds > 0 {
+        env.push(format!("LISTEN_FDS={}", program.listen_fds).into());
+        env.push("LISTEN_PID=1".into());
+    }
+    if program.notify {
+        env.push(format!("NOTIFY_SOCKET={}", NOTIFY_INSIDE).into());
+    }
+    if !environment.has_home {
+        env.push("HOME=/".into());
+    }
+    plan.init(program.at("args"), Op::Exec {
+        args: program.process.args().iter().flatten().map(Into::into).collect(),
+        env,
+        home: u64::from(!environment.has_home),
+    });
+}
+
+/// Where a container finds its notification socket.
+pub(super) const NOTIFY_DIRECTORY: &str = "/run/notify";
+const NOTIFY_INSIDE: &str = "/run/notify/notify.sock";

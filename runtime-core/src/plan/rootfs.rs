@@ -1,0 +1,306 @@
+//! The root filesystem: mounts, devices and links, then the change of root.
+
+use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNS, CLONE_NEWUSER};
+use super::container::Parts;
+use super::{devices, enter};
+use super::mounts::options::MountOptions;
+use super::ops::{NO_SLOT, Op};
+use super::wire::Text;
+use super::{Action, Plan};
+use crate::bundle::{below_root, item};
+use crate::error::{Error, ErrorKind, Notice, Result};
+use crate::plan::cgroup::Mode;
+use libc::{MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
+use oci_spec::runtime::Mount;
+use std::path::{Path, PathBuf};
+
+/// Links of every container's /dev (config-linux.md, Default Devices, and /dev symbolic links).
+const LINKS: [(&str, &str); 5] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+    ("/dev/core", "/proc/kcore"),
+];
+
+/// Mounts, device nodes, links, in the order of the configuration.
+pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    plan.init("", Op::Stdio {});
+    open(plan, parts);
+    let mounts = parts.spec.mounts().as_deref().unwrap_or_default();
+    let mut later = Vec::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        one(plan, parts, mount, &item("/mounts", index), &mut later)?;
+    }
+    if parts.request.notify {
+        let source = parts.request.directory.join("notify");
+        let options = MountOptions { flags: MS_RDONLY, ..MountOptions::default() };
+        plan.init("", bind_op(&source, Path::new(super::process::NOTIFY_DIRECTORY), &options));
+    }
+    cgroup_joined(plan, parts);
+    if !mounts.iter().any(is_bound_dev) {
+        nodes(plan, parts);
+    }
+    for (pointer, op) in later {
+        plan.init(pointer, op);
+    }
+    Ok(())
+}
+
+fn open(plan: &mut Plan, parts: &Parts<'_>) {
+    let rootfs = Text::from(parts.request.bundle.rootfs());
+    if !parts.namespaces.has(CLONE_NEWNS) {
+        plan.init("/root/path", Op::OpenRootfs { path: rootfs });
+        return;
+    }
+    let flags = match propagation(parts) {
+        0 => MS_SLAVE | MS_REC,
+        flags => flags,
+    };
+    plan.init("/linux/rootfsPropagation", Op::RootPropagation {
+        flags,
+        parent_private: u64::from(!parts.request.no_pivot),
+        rootfs: rootfs.clone(),
+    });
+    plan.init("/root/path", Op::OpenRootfs { path: rootfs });
+    if parts.linux.is_some_and(|linux| linux.masked_paths().as_ref().is_some_and(|paths| !paths.is_empty())) {
+        plan.init("/linux/maskedPaths", Op::OpenNull {});
+    }
+}
+
+/// `linux.rootfsPropagation` as flags; 0 when it is not set.
+fn propagation(parts: &Parts<'_>) -> u64 {
+    let wanted = parts.linux.and_then(|linux| linux.rootfs_propagation().as_deref());
+    match wanted.unwrap_or_default() {
+        "shared" => MS_SHARED,
+        "rshared" => MS_SHARED | MS_REC,
+        "slave" => MS_SLAVE,
+        "rslave" => MS_SLAVE | MS_REC,
+        "private" => MS_PRIVATE,
+        "rprivate" => MS_PRIVATE | MS_REC,
+        "unbindable" => MS_UNBINDABLE,
+        "runbindable" => MS_UNBINDABLE | MS_REC,
+        _ => 0,
+    }
+}
+
+fn one(
+    plan: &mut Plan,
+    parts: &Parts<'_>,
+    mount: &Mount,
+    pointer: &str,
+    later: &mut Vec<(String, Op)>,
+) -> Result<()> {
+    let options = MountOptions::of(mount, pointer)?;
+    refuse_id_map(mount, &options, pointer)?;
+    let target = destination(plan, mount, pointer);
+    if mount.typ().as_deref() == Some("cgroup") {
+        return cgroup_mount(plan, parts, &target, &options, pointer, later);
+    }
+    if options.is_bind() {
+        plan.init(pointer, bind(parts, mount, &options, &target, pointer)?);
+        return Ok(());
+    }
+    if options.flags & MS_REMOUNT != 0 {
+        let op = Op::Remount { target: target.as_path().into(), flags: options.flags, data: options.data.into() };
+        plan.init(pointer, op);
+        return Ok(());
+    }
+    let fstype = mount.typ().as_deref().unwrap_or_default();
+    let data = labelled(parts, &options.data, fstype);
+    let mut flags = options.flags;
+    // Filled before it becomes read-only.
+    let filled = options.copy_up || target == Path::new("/dev");
+    if filled && flags & MS_RDONLY != 0 {
+        let op = Op::Remount { target: target.as_path().into(), flags, data: data.as_str().into() };
+        later.push((pointer.to_owned(), op));
+        flags &= !MS_RDONLY;
+    }
+    plan.init(pointer, Op::MountFs {
+        target: target.as_path().into(),
+        source: mount.source().as_deref().unwrap_or(Path::new(fstype)).into(),
+        fstype: fstype.into(),
+        flags,
+        data: data.into(),
+        propagation: propagation_word(&options.propagation),
+        attr_set: options.tree_set,
+        attr_clear: options.tree_clear,
+        copy_up: u64::from(options.copy_up && fstype == "tmpfs"),
+    });
+    Ok(())
+}
+
+fn refuse_id_map(mount: &Mount, options: &MountOptions, pointer: &str) -> Result<()> {
+    if options.id_map.is_some() || mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
+        return Err(Error::new(ErrorKind::Unsupported, "id-mapped mounts are not built yet").at(pointer));
+    }
+    Ok(())
+}
+
+/// A relative destination is one of the root, as users of older versions of the spec wrote it.
+fn destination(plan: &mut Plan, mount: &Mount, pointer: &str) -> PathBuf {
+    if !mount.destination().is_absolute() {
+        let message = format!("mount destination {} is not absolute: taken as below /", mount.destination().display());
+        plan.notices.push(Notice::new(pointer, message));
+    }
+    below_root(mount.destination())
+}
+
+fn bind(parts: &Parts<'_>, mount: &Mount, options: &MountOptions, target: &Path, pointer: &str) -> Result<Op> {
+    let source = mount.source().as_ref().filter(|source| !source.as_os_str().is_empty());
+    let source = source.ok_or_else(|| {
+        Error::config(pointer, "a bind mount needs a source").hint("set source to a path of the host")
+    })?;
+    Ok(bind_op(&parts.request.bundle.dir().join(source), target, options))
+}
+
+fn bind_op(source: &Path, target: &Path, options: &MountOptions) -> Op {
+    Op::MountBind {
+        target: target.into(),
+        source: source.into(),
+        slot: NO_SLOT,
+        recursive: u64::from(options.is_recursive()),
+        set: options.flags & !(libc::MS_BIND | MS_REC | MS_REMOUNT),
+        clear: options.cleared,
+        propagation: propagation_word(&options.propagation),
+        attr_set: options.tree_set,
+        attr_clear: options.tree_clear,
+    }
+}
+
+/// Five bits a change, the first one lowest; see `Op::MountFs`.
+fn propagation_word(changes: &[u64]) -> u64 {
+    const MOST: usize = 12;
+    let one = |flags: &u64| ((flags >> 17) & 0xf) | if flags & MS_REC != 0 { 0x10 } else { 0 };
+    changes.iter().take(MOST).map(one).rev().fold(0, |word, bits| word << 5 | bits)
+}
+
+/// SELinux: every filesystem that takes a context gets the container's.
+fn labelled(parts: &Parts<'_>, data: &str, fstype: &str) -> String {
+    let label = parts.linux.and_then(|linux| linux.mount_label().as_deref()).unwrap_or_default();
+    if label.is_empty() || matches!(fstype, "proc" | "sysfs" | "mqueue") {
+        return data.to_owned();
+    }
+    let separator = if data.is_empty() { "" } else { "," };
+    format!("{data}{separator}context=\"{label}\"")
+}
+
+fn is_bound_dev(mount: &Mount) -> bool {
+    let options = mount.options().as_deref().unwrap_or_default();
+    let bound = mount.typ().as_deref() == Some("bind") || options.iter().any(|option| option == "bind" || option == "rbind");
+    bound && below_root(mount.destination()) == Path::new("/dev")
+}
+
+/// From here on init is in its cgroups, and a cgroup namespace has the right root.
+fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) {
+    let has = |plan: &Plan, wanted: fn(&Op) -> bool| {
+        plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if wanted(op)))
+    };
+    if let Some(cgroup) = &parts.cgroup {
+        if !has(plan, |op| matches!(op, Op::JoinCgroups { .. })) {
+            enter::join_cgroups(plan, cgroup);
+        }
+    }
+    if parts.namespaces.creates(CLONE_NEWCGROUP) && !has(plan, |op| matches!(op, Op::Unshare { flags: CLONE_NEWCGROUP })) {
+        plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWCGROUP });
+    }
+}
+
+/// v2: the one hierarchy. v1: a tmpfs with a mount for each hierarchy, of the
+/// namespace's own view or, without a namespace, bound to the container's part.
+fn cgroup_mount(
+    plan: &mut Plan,
+    parts: &Parts<'_>,
+    target: &Path,
+    options: &MountOptions,
+    pointer: &str,
+    later: &mut Vec<(String, Op)>,
+) -> Result<()> {
+    cgroup_joined(plan, parts);
+    let own_namespace = parts.namespaces.has(CLONE_NEWCGROUP);
+    let Some(cgroup) = &parts.cgroup else { return Ok(()) };
+    if cgroup.mode == Mode::V2 {
+        let op = if own_namespace || !parts.namespaces.has(CLONE_NEWUSER) {
+            filesystem(target, "cgroup2", "cgroup", options.flags, "", &options.propagation)
+        } else {
+            bind_op(Path::new("/sys/fs/cgroup"), target, options)
+        };
+        plan.init(pointer, op);
+        return Ok(());
+    }
+    let plain = options.flags & !MS_RDONLY;
+    plan.init(pointer, filesystem(target, "tmpfs", "tmpfs", plain, "mode=755", &options.propagation));
+    for directory in cgroup.directories.iter().filter(|directory| !directory.is_v2()) {
+        let name = Path::new(&directory.mount).file_name().map_or_else(PathBuf::new, PathBuf::from);
+        let place = target.join(&name);
+        let op = if own_namespace {
+            filesystem(&place, "cgroup", "cgroup", options.flags, &directory.controllers.join(","), &[])
+        } else {
+            bind_op(&cgroup.absolute(directory), &place, options)
+        };
+        plan.init(pointer, op);
+        for controller in directory.controllers.iter().filter(|_| directory.controllers.len() > 1) {
+            let path = target.join(controller);
+            plan.init(pointer, Op::Symlink { path: path.as_path().into(), content: name.as_path().into(), replace: 0 });
+        }
+    }
+    if options.flags & MS_RDONLY != 0 {
+        let op = Op::Remount { target: target.into(), flags: options.flags | libc::MS_BIND, data: "".into() };
+        later.push((pointer.to_owned(), op));
+    }
+    Ok(())
+}
+
+fn filesystem(target: &Path, fstype: &str, source: &str, flags: u64, data: &str, propagation: &[u64]) -> Op {
+    Op::MountFs {
+        target: target.into(),
+        source: source.into(),
+        fstype: fstype.into(),
+        flags,
+        data: data.into(),
+        propagation: propagation_word(propagation),
+        attr_set: 0,
+        attr_clear: 0,
+        copy_up: 0,
+    }
+}
+
+fn nodes(plan: &mut Plan, parts: &Parts<'_>) {
+    let listed = parts.linux.and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
+    let (devices, notices) = devices::resolve(listed);
+    plan.notices.extend(notices);
+    // A user namespace may not make device nodes: the host's are shown.
+    let bind = u64::from(parts.namespaces.has(CLONE_NEWUSER));
+    for device in devices {
+        plan.init(device.pointer.as_str(), Op::Device {
+            path: device.path.as_path().into(),
+            mode: u64::from(device.kind.mode() | device.permissions),
+            major: u64::from(device.major),
+            minor: u64::from(device.minor),
+            uid: u64::from(device.uid),
+            gid: u64::from(device.gid),
+            bind,
+        });
+    }
+    for (path, content) in LINKS {
+        plan.init("", Op::Symlink { path: path.into(), content: content.into(), replace: 0 });
+    }
+    plan.init("", Op::Symlink { path: "/dev/ptmx".into(), content: "pts/ptmx".into(), replace: 1 });
+}
+
+/// The rootfs becomes the root.
+pub(super) fn change(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    if !parts.namespaces.has(CLONE_NEWNS) {
+        plan.init("/root/path", Op::Chroot {});
+    } else if parts.request.no_pivot {
+        plan.init("/root/path", Op::MoveRoot {});
+    } else {
+        plan.init("/root/path", Op::PivotRoot {});
+    }
+    let flags = propagation(parts);
+    if flags != 0 && parts.namespaces.has(CLONE_NEWNS) {
+        plan.init("/linux/rootfsPropagation", Op::RootfsPropagation { flags });
+    }
+    Ok(())
+}
+

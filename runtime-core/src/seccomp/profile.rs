@@ -1,0 +1,274 @@
+//! A profile → what to answer to each system call of each interface.
+
+use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSyscall};
+
+use super::abi::{self, Abi};
+use super::args::{Condition, Conjunction};
+use super::enosys::{self, Newest};
+use super::rules::{Rule, Verdict};
+use super::{Options, POINTER, action};
+use crate::{Error, ErrorKind, Notice, Result};
+
+/// The profile, resolved.
+#[derive(Debug)]
+pub(super) struct Policy {
+    /// The value returned when no rule matches.
+    pub(super) default: u32,
+    /// The interfaces covered, the native one first.
+    pub(super) interfaces: Vec<Interface>,
+}
+
+/// The part of a policy for one interface.
+#[derive(Debug)]
+pub(super) struct Interface {
+    pub(super) abi: &'static Abi,
+    /// Sorted by number, each once.
+    pub(super) calls: Vec<(u32, Verdict)>,
+    /// Numbers above it are answered ENOSYS.
+    pub(super) newest: Option<u32>,
+}
+
+/// An element of `syscalls`, read.
+struct Group<'a> {
+    names: &'a [String],
+    action: u32,
+    /// The rules that each name gets.
+    alternatives: Vec<Conjunction>,
+    place: usize,
+}
+
+impl Policy {
+    pub(super) fn read(
+        profile: &LinuxSeccomp,
+        options: &Options,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Self> {
+        let default = default_action(profile, notices)?;
+        let abis = covered(profile, options.native, notices)?;
+        let groups = groups(profile, notices)?;
+        if options.fail_unknown {
+            refuse_unknown(&groups)?;
+        }
+        let answers_new = enosys::wanted(profile.default_action());
+        let interface = |abi| Interface::build(abi, &groups, default, answers_new);
+        let interfaces = abis.into_iter().map(interface).collect::<Result<_>>()?;
+        Ok(Self { default, interfaces })
+    }
+}
+
+fn default_action(profile: &LinuxSeccomp, notices: &mut Vec<Notice>) -> Result<u32> {
+    let pointer = || format!("{POINTER}/defaultErrnoRet");
+    let (default, errno_ret) = (profile.default_action(), profile.default_errno_ret());
+    action::notice_useless_errno(default, errno_ret, pointer, notices);
+    action::value(default, errno_ret, pointer)
+}
+
+/// The interfaces that `profile` lists, and the native one.
+fn covered(
+    profile: &LinuxSeccomp,
+    native: Arch,
+    notices: &mut Vec<Notice>,
+) -> Result<Vec<&'static Abi>> {
+    let native = abi::find(native).ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "seccomp: no system call table for this processor")
+            .at(POINTER)
+    })?;
+    let mut abis = vec![native];
+    for (index, arch) in profile.architectures().iter().flatten().enumerate() {
+        match abi::find(*arch) {
+            _ if *arch == Arch::ScmpArchNative => {}
+            Some(abi) if abis.iter().any(|listed| listed.arch == abi.arch) => {}
+            Some(abi) => abis.push(abi),
+            None => {
+                let pointer = format!("{POINTER}/architectures/{index}");
+                notices.push(Notice::new(pointer, format!("{arch} cannot run here: ignored")));
+            }
+        }
+    }
+    Ok(abis)
+}
+
+fn groups<'a>(profile: &'a LinuxSeccomp, notices: &mut Vec<Notice>) -> Result<Vec<Group<'a>>> {
+    let calls = profile.syscalls().iter().flatten().enumerate();
+    calls.map(|(place, call)| Group::read(place, call, notices)).collect()
+}
+
+fn refuse_unknown(groups: &[Group<'_>]) -> Result<()> {
+    for group in groups {
+        if let Some(name) = group.names.iter().position(|name| !abi::knows(name)) {
+            let message = format!("unknown system call \"{}\"", group.names[name]);
+            return Err(Error::config(group.name_pointer(name), message));
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Group<'a> {
+    fn read(place: usize, call: &'a LinuxSyscall, notices: &mut Vec<Notice>) -> Result<Self> {
+        let pointer = || format!("{POINTER}/syscalls/{place}");
+        let errno_pointer = || pointer() + "/errnoRet";
+        action::notice_useless_errno(call.action(), call.errno_ret(), errno_pointer, notices);
+        let action = action::value(call.action(), call.errno_ret(), errno_pointer)?;
+        let args = call.args().as_deref().unwrap_or_default();
+        let alternatives = Conjunction::read_all(args, pointer)?;
+        let group = Self { names: call.names(), action, alternatives, place };
+        match group.names.iter().position(String::is_empty) {
+            None => Ok(group),
+            Some(name) => {
+                Err(Error::config(group.name_pointer(name), "empty string is not a valid syscall"))
+            }
+        }
+    }
+
+    fn name_pointer(&self, name: usize) -> String {
+        format!("{POINTER}/syscalls/{}/names/{name}", self.place)
+    }
+
+    /// The rules of the group as `abi` sees them.
+    fn rules(&self, abi: &Abi, selector: Option<u32>) -> impl Iterator<Item = Rule> {
+        self.alternatives.iter().map(move |conditions| {
+            let conditions = match selector {
+                None => conditions.on(&abi.width),
+                Some(value) => conditions.with(Condition::equal(0, value.into())).on(&abi.width),
+            };
+            Rule { conditions, action: self.action, place: self.place }
+        })
+    }
+}
+
+/// A name of a group, found in an interface.
+struct Mention<'a> {
+    number: u32,
+    /// What argument 0 must be when the call is made through another one. The
+    /// other arguments then are in memory, out of the filter's sight; like
+    /// libseccomp we test the register all the same.
+    selector: Option<u32>,
+    group: &'a Group<'a>,
+}
+
+impl Interface {
+    fn build(
+        abi: &'static Abi,
+        groups: &[Group<'_>],
+        default: u32,
+        answers_new: bool,
+    ) -> Result<Self> {
+        let (mut mentions, newest) = find_all(abi, groups);
+        // A rule equal to the default says nothing, whatever its conditions.
+        mentions.retain(|mention| mention.group.action != default);
+        // Stable: the rules of one call stay in the order of the profile.
+        mentions.sort_by_key(|mention| mention.number);
+        let same_call = mentions.chunk_by(|one, next| one.number == next.number);
+        let mut calls = Vec::with_capacity(mentions.len());
+        for mentions in same_call {
+            calls.extend(verdict(abi, mentions)?.map(|verdict| (mentions[0].number, verdict)));
+        }
+        Ok(Self { abi, calls, newest: newest.number().filter(|_| answers_new) })
+    }
+}
+
+fn find_all<'a>(abi: &Abi, groups: &'a [Group<'a>]) -> (Vec<Mention<'a>>, Newest) {
+    let names = groups.iter().map(|group| group.names.len()).sum();
+    let (mut mentions, mut newest) = (Vec::with_capacity(names), Newest::default());
+    for group in groups {
+        for name in group.names {
+            if let Some(call) = abi.multiplexers.as_ref().and_then(|calls| calls.find(name)) {
+                let selector = Some(call.selector);
+                mentions.push(Mention { number: call.carrier, selector, group });
+            }
+            if let Some(number) = (abi.number)(name) {
+                newest.saw(number);
+                mentions.push(Mention { number, selector: None, group });
+            }
+        }
+    }
+    (mentions, newest)
+}
+
+fn verdict(abi: &Abi, mentions: &[Mention<'_>]) -> Result<Option<Verdict>> {
+    let mut verdict: Option<Verdict> = None;
+    for rule in mentions.iter().flat_map(|mention| mention.group.rules(abi, mention.selector)) {
+        match &mut verdict {
+            None => verdict = Some(Verdict::of(rule)),
+            Some(verdict) => verdict.add(rule)?,
+        }
+    }
+    Ok(verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: serde_json::Value) -> Result<(Policy, Vec<Notice>)> {
+        let profile = serde_json::from_value(json).unwrap();
+        let options = Options { native: Arch::ScmpArchX86_64, fail_unknown: false };
+        let mut notices = Vec::new();
+        Policy::read(&profile, &options, &mut notices).map(|policy| (policy, notices))
+    }
+
+    fn numbers(interface: &Interface) -> Vec<u32> {
+        interface.calls.iter().map(|(number, _)| *number).collect()
+    }
+
+    #[test]
+    fn the_native_interface_is_implied_and_listed_once() {
+        let (policy, notices) = read(serde_json::json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "architectures": ["SCMP_ARCH_X86", "SCMP_ARCH_NATIVE", "SCMP_ARCH_X86_64", "SCMP_ARCH_S390X"],
+        }))
+        .unwrap();
+        let arches: Vec<_> = policy.interfaces.iter().map(|i| i.abi.arch).collect();
+        assert_eq!(arches, [Arch::ScmpArchX86_64, Arch::ScmpArchX86]);
+        assert_eq!(notices[0].pointer, "/linux/seccomp/architectures/3");
+    }
+
+    #[test]
+    fn rules_equal_to_the_default_are_skipped_but_count_for_the_newest() {
+        let (policy, _) = read(serde_json::json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "defaultErrnoRet": 1,
+            "syscalls": [
+                { "names": ["close_range"], "action": "SCMP_ACT_ERRNO" },
+                { "names": ["close", "nothing_like_it"], "action": "SCMP_ACT_ALLOW" },
+            ],
+        }))
+        .unwrap();
+        let native = &policy.interfaces[0];
+        assert_eq!((numbers(native), native.newest), (vec![3], Some(436)));
+    }
+
+    #[test]
+    fn a_socket_call_of_x86_is_reached_both_ways() {
+        let (policy, _) = read(serde_json::json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "architectures": ["SCMP_ARCH_X86"],
+            "syscalls": [{ "names": ["socket", "accept"], "action": "SCMP_ACT_ALLOW" }],
+        }))
+        .unwrap();
+        assert_eq!(numbers(&policy.interfaces[0]), [41, 43]);
+        assert_eq!(numbers(&policy.interfaces[1]), [102, 359]);
+    }
+
+    #[test]
+    fn an_empty_name_is_an_error_with_its_place() {
+        let error = read(serde_json::json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "syscalls": [{ "names": ["read", ""], "action": "SCMP_ACT_ALLOW" }],
+        }))
+        .unwrap_err();
+        assert_eq!(error.pointer(), Some("/linux/seccomp/syscalls/0/names/1"));
+    }
+
+    #[test]
+    fn unknown_names_are_refused_only_on_request() {
+        let json = serde_json::json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "syscalls": [{ "names": ["chown32", "frobnicate"], "action": "SCMP_ACT_ALLOW" }],
+        });
+        let profile = serde_json::from_value(json).unwrap();
+        let options = Options { native: Arch::ScmpArchX86_64, fail_unknown: true };
+        let error = Policy::read(&profile, &options, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.pointer(), Some("/linux/seccomp/syscalls/0/names/1"));
+    }
+}

@@ -1,0 +1,3 @@
+//! regex-lite, for crates that ask for `regex` and use what both have.
+
+pub use regex_lite::*;
