@@ -11,7 +11,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 use crate::outcome::{Outcome, Stop};
-use crate::process::wait_for;
+use crate::process::{DEADLINE, wait_for};
 use crate::sys;
 
 /// A listening socket that a runtime sends a descriptor to.
@@ -37,7 +37,10 @@ impl Receiver {
     /// The first descriptor that is sent, and the bytes that came with it.
     pub fn receive(&self) -> Outcome<(OwnedFd, String)> {
         let stream = wait_for("a connection", || match self.listener.accept() {
-            Ok((stream, _)) => Ok(Some(stream)),
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                Ok(Some(stream))
+            }
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e.into()),
         })?;
@@ -46,6 +49,7 @@ impl Receiver {
 }
 
 fn receive_from(stream: &UnixStream) -> Outcome<(OwnedFd, String)> {
+    stream.set_read_timeout(Some(DEADLINE))?;
     let mut bytes = vec![0_u8; 64 << 10];
     let mut buffers = [IoSliceMut::new(&mut bytes)];
     let mut space = nix::cmsg_space!([i32; 4]);

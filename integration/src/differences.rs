@@ -102,6 +102,7 @@ const CRUN: &[Known] = &[
         "terminal::",
         "crun's message with the master is a blank; a foreground terminal gets its size later",
     ),
+    ("seccomp::notification_descriptor", "crun sends the descriptor at start"),
     ("sockets::activation", "crun leaves LISTEN_FDS out"),
     ("sockets::readiness", "crun relays at run only"),
     ("sockets::pidfd", "crun 1.8 does not know --pidfd-socket"),

@@ -21,12 +21,7 @@ pub fn enter(layout: Layout) -> Outcome {
         Layout::Host => Ok(()),
         Layout::V1 => {
             private_mounts()?;
-            let unified = format!("{MOUNT}/unified");
-            if std::path::Path::new(&unified).is_dir() {
-                // Covered and not unmounted: crun makes directories in whatever is there.
-                mount(Some("none"), &*unified, Some("tmpfs"), MsFlags::empty(), NONE)?;
-            }
-            Ok(())
+            only_v1()
         }
         Layout::V2 => {
             private_mounts()?;
@@ -38,6 +33,27 @@ pub fn enter(layout: Layout) -> Outcome {
             Ok(mount(Some("none"), MOUNT, Some("cgroup2"), MsFlags::empty(), NONE)?)
         }
     }
+}
+
+/// Puts a directory with the v1 hierarchies alone in the place of the usual one. Unmounting the v2
+/// hierarchy would leave its mount point, where crun makes directories that others see.
+fn only_v1() -> Outcome {
+    let staging = std::env::temp_dir().join(format!("tare-it-cgroup-{}", std::process::id()));
+    std::fs::create_dir(&staging)?;
+    mount(Some("none"), &staging, Some("tmpfs"), MsFlags::empty(), NONE)?;
+    for entry in std::fs::read_dir(MOUNT)? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if path.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(&path)?, staging.join(name))?;
+        } else if path.join("release_agent").exists() || path.join("tasks").exists() {
+            std::fs::create_dir(staging.join(&name))?;
+            mount(Some(&path), &staging.join(name), NONE, MsFlags::MS_BIND, NONE)?;
+        }
+    }
+    umount2(MOUNT, MntFlags::MNT_DETACH)?;
+    mount(Some(&staging), MOUNT, NONE, MsFlags::MS_MOVE, NONE)?;
+    Ok(std::fs::remove_dir(&staging)?)
 }
 
 /// Whether cgroup v1 is what this machine mounts.

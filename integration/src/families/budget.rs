@@ -63,17 +63,14 @@ fn system_calls_of_a_whole_run_stay_in_the_budget(ctx: &Context) -> Outcome {
 }
 
 fn runtime_stays_in_its_memory(ctx: &Context) -> Outcome {
-    let time = Path::new("/bin/busybox");
     let c = true_bundle(ctx)?.container()?;
     let (runtime, root, bundle) =
         (ctx.runtime.to_string_lossy(), ctx.root(), c.dir.to_string_lossy());
     let root = root.to_string_lossy();
-    let args = ["time", "-v", &runtime, "--root", &root, "run", "--bundle", &bundle, &c.id];
-    let done = Run::new(time, &args, &ctx.dir)?.ok()?;
-    let peak = done.stderr.lines().find_map(|l| {
-        l.trim().strip_prefix("Maximum resident set size (kbytes): ")?.parse::<u64>().ok()
-    });
-    let peak = peak.ok_or_else(|| Stop::fail(format!("no peak in {:?}", done.stderr)))?;
+    let args = ["peak-memory", &runtime, "--root", &root, "run", "--bundle", &bundle, &c.id];
+    let line = crate::bundle::parse_lines(&ctx.helper(&args)?.ok()?.stdout)?.remove(0);
+    check_eq!(line["code"], json!(0), "exit code");
+    let peak = line["peak"].as_u64().ok_or_else(|| Stop::fail("no peak"))?;
     within(ctx, "peak resident memory of the runtime in kB", peak, 2560)
 }
 

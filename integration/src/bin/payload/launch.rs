@@ -86,3 +86,13 @@ pub(crate) fn hold_namespaces(types: &[String]) -> Result<(), String> {
     nix::unistd::pause();
     Ok(())
 }
+
+/// `peak-memory PROG ARGS`: runs a program and reports how it ended and the most memory that it or
+/// a descendant had resident, in kB.
+pub(crate) fn peak_memory(args: &[String]) -> Result<Value, String> {
+    let status =
+        Command::new(arg(args, 0)?).args(&args[1..]).status().map_err(|e| e.to_string())?;
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)
+        .map_err(|e| e.to_string())?;
+    Ok(json!({"code": status.code(), "peak": usage.max_rss()}))
+}
