@@ -34,7 +34,8 @@ fn main() {
         println!("cargo:rerun-if-changed={source}");
     }
     compile(&out);
-    let image = std::fs::read(&out).unwrap_or_else(|error| panic!("read {}: {error}", out.display()));
+    let image =
+        std::fs::read(&out).unwrap_or_else(|error| panic!("read {}: {error}", out.display()));
     println!("cargo:rustc-env=TARE_INIT={}", out.display());
     println!("cargo:rustc-env=TARE_INIT_PLAN_HEADER={}", plan_header(&image));
 }

@@ -28,7 +28,8 @@ pub mod sys;
 pub use bundle::{Bundle, template};
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
 pub use lifecycle::{
-    CgroupDriver, Container, CreateOptions, ExecCommand, ExecOptions, ExecProcess, ExitStatus, Process, Runtime, StartOptions,
+    CgroupDriver, Container, CreateOptions, ExecCommand, ExecOptions, ExecProcess, ExitStatus,
+    Process, Runtime, StartOptions,
 };
 pub use plan::Plan;
 pub use state::{State, Status};

@@ -99,7 +99,8 @@ pub(crate) fn around_pid(
 ) -> (String, String) {
     let annotations: Option<BTreeMap<_, _>> = annotations.map(|all| all.iter().collect());
     let annotations = annotations.filter(|all| !all.is_empty());
-    let state = HookState { oci_version: version, id, status, pid: Some(PLACEHOLDER), bundle, annotations };
+    let state =
+        HookState { oci_version: version, id, status, pid: Some(PLACEHOLDER), bundle, annotations };
     let text = serde_json::to_string(&state).unwrap_or_default();
     let place = format!("\"pid\":{PLACEHOLDER}");
     match text.split_once(&place) {

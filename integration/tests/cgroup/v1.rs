@@ -68,26 +68,6 @@ fn a_process_joins_every_hierarchy_and_all_are_removed() {
 }
 
 #[test]
-fn a_process_joins_by_itself_through_the_task_files() {
-    with(json!({}), |scratch| {
-        let path = scratch.plan.cgroup.directories[0].path.clone();
-        let v1 = scratch.plan.cgroup.directories.iter().filter(|directory| !directory.is_v2());
-        let files = scratch.live.v1_task_files().unwrap();
-        assert_eq!(files.len(), v1.clone().count());
-        for (file, directory) in files.into_iter().zip(v1) {
-            let output = std::process::Command::new("sh")
-                .args(["-c", "printf 0 >&0; cat /proc/$$/cgroup"])
-                .stdin(std::process::Stdio::from(file))
-                .output()
-                .unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            let line = format!(":{}:/{path}", directory.controllers.join(","));
-            assert!(text.lines().any(|l| l.ends_with(&line)), "{line} in {text}");
-        }
-    });
-}
-
-#[test]
 fn a_pids_limit_stops_forks() {
     with(json!({"pids": {"limit": 1}}), |scratch| {
         let output = scratch.run("(true) || exit 7; exit 0").output();

@@ -35,13 +35,21 @@ const OBJECTS: [&str; 22] = [
 /// The first array of `raw` that should be an object. Most texts are done with
 /// after a look at the word before each bracket.
 pub(super) fn check(raw: &[u8]) -> Option<Error> {
-    let suspicious = raw.iter().enumerate().filter(|(_, byte)| **byte == b'[').any(|(at, _)| is_of_object(&raw[..at]));
+    let suspicious = raw
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'[')
+        .any(|(at, _)| is_of_object(&raw[..at]));
     if !suspicious {
         return None;
     }
     let tree: Value = serde_json::from_slice(raw).ok()?;
-    let wrong = OBJECTS.iter().find(|pointer| tree.pointer(pointer).is_some_and(Value::is_array))?;
-    Some(Error::config(*wrong, "invalid type: array, expected an object").hint("write { … } instead of [ … ]"))
+    let wrong =
+        OBJECTS.iter().find(|pointer| tree.pointer(pointer).is_some_and(Value::is_array))?;
+    Some(
+        Error::config(*wrong, "invalid type: array, expected an object")
+            .hint("write { … } instead of [ … ]"),
+    )
 }
 
 /// Whether `before` ends in `"name":` with the name of one of [`OBJECTS`].
@@ -50,7 +58,9 @@ fn is_of_object(before: &[u8]) -> bool {
     let Some(before) = before.trim_ascii_end().strip_suffix(b"\"") else { return false };
     let start = before.iter().rposition(|byte| *byte == b'"').map_or(0, |quote| quote + 1);
     let name = &before[start..];
-    OBJECTS.iter().any(|pointer| pointer.rsplit('/').next().is_some_and(|last| last.as_bytes() == name))
+    OBJECTS
+        .iter()
+        .any(|pointer| pointer.rsplit('/').next().is_some_and(|last| last.as_bytes() == name))
 }
 
 #[cfg(test)]

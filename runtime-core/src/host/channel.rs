@@ -3,7 +3,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::ops::{Fact, GO, Message};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, send, setsockopt, socketpair, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, send, setsockopt,
+    socketpair, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io::IoSliceMut;
@@ -33,8 +34,9 @@ pub(crate) struct Channel {
 impl Channel {
     /// Both ends: the host's, and the one for init.
     pub(crate) fn pair(patience: Option<Duration>) -> Result<(Self, OwnedFd)> {
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|errno| Error::os("socketpair", errno as i32))?;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .map_err(|errno| Error::os("socketpair", errno as i32))?;
         let channel = Self::over(ours, patience)?;
         Ok((channel, theirs))
     }
@@ -42,7 +44,8 @@ impl Channel {
     /// Over a socket that is connected to init. Without `patience` it waits for as long as init lives.
     pub(crate) fn over(socket: OwnedFd, patience: Option<Duration>) -> Result<Self> {
         if let Some(patience) = patience {
-            let limit = TimeVal::milliseconds(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));
+            let limit =
+                TimeVal::milliseconds(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));
             setsockopt(&socket, sockopt::ReceiveTimeout, &limit)
                 .map_err(|errno| Error::os("setsockopt", errno as i32))?;
         }

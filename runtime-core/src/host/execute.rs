@@ -29,6 +29,8 @@ pub(crate) struct Execution<'a> {
     init: Option<Init>,
     console: Option<OwnedFd>,
     listener: Option<i32>,
+    /// A point that the child reached before its parent could say that it is there.
+    reached: Option<u64>,
 }
 
 /// The process that a plan started.
@@ -54,6 +56,7 @@ impl<'a> Execution<'a> {
             init: None,
             console: None,
             listener: None,
+            reached: None,
         }
     }
 
@@ -67,7 +70,10 @@ impl<'a> Execution<'a> {
     pub(crate) fn run(mut self) -> Result<Outcome> {
         match self.walk() {
             Ok(()) => {
-                let init = self.init.take().ok_or_else(|| Error::new(ErrorKind::System, "the plan starts nothing"))?;
+                let init = self
+                    .init
+                    .take()
+                    .ok_or_else(|| Error::new(ErrorKind::System, "the plan starts nothing"))?;
                 Ok(Outcome { init, console: self.console.take() })
             }
             Err(error) => {
@@ -83,10 +89,12 @@ impl<'a> Execution<'a> {
         let plan = self.plan;
         for step in &plan.steps {
             match &step.action {
-                Action::Host(op) => self.carry_out(op).map_err(|error| match step.pointer.as_str() {
-                    "" => error,
-                    pointer => error.at(pointer),
-                })?,
+                Action::Host(op) => {
+                    self.carry_out(op).map_err(|error| match step.pointer.as_str() {
+                        "" => error,
+                        pointer => error.at(pointer),
+                    })?
+                }
                 Action::Init(Op::Sync { point }) => self.await_point(*point)?,
                 Action::Init(Op::Fork { .. }) => self.await_child()?,
                 Action::Init(_) => {}
@@ -139,7 +147,8 @@ impl<'a> Execution<'a> {
 
     fn open_gate(&mut self) -> Result<()> {
         if let (Some(directory), Some(surroundings)) = (self.directory, &mut self.surroundings) {
-            surroundings.gate = Some(sockets::open_gate(&directory.short_name(super::record::GATE))?);
+            surroundings.gate =
+                Some(sockets::open_gate(&directory.short_name(super::record::GATE))?);
         }
         Ok(())
     }
@@ -164,8 +173,10 @@ impl<'a> Execution<'a> {
     }
 
     fn spawn(&mut self) -> Result<()> {
-        let mut surroundings =
-            self.surroundings.take().ok_or_else(|| Error::new(ErrorKind::System, "the plan starts init twice"))?;
+        let mut surroundings = self
+            .surroundings
+            .take()
+            .ok_or_else(|| Error::new(ErrorKind::System, "the plan starts init twice"))?;
         if let Some(live) = &self.cgroup {
             surroundings.cgroup = live.v2_descriptor()?;
         }
@@ -185,7 +196,8 @@ impl<'a> Execution<'a> {
 
     fn record_created(&mut self) -> Result<()> {
         let pid = self.pid();
-        let stat = proc_stat::read(pid).ok_or_else(|| Error::new(ErrorKind::NotRunning, "init has ended"))?;
+        let stat = proc_stat::read(pid)
+            .ok_or_else(|| Error::new(ErrorKind::NotRunning, "init has ended"))?;
         self.record.pid = pid;
         self.record.start_time = stat.start_time;
         self.record.phase = Phase::Created;
@@ -217,23 +229,15 @@ impl<'a> Execution<'a> {
     }
 
     /// A fact that may come at any time.
-    fn take(&mut self, heard: Heard) -> Result<Option<Message>> {
+    fn take(&mut self, heard: Heard) -> Result<()> {
         match heard.fact {
-            Fact::Failed => Err(self.blame(heard.message, &heard.words)),
-            Fact::Console => {
-                self.console = heard.attached;
-                Ok(None)
-            }
-            Fact::Listener => {
-                self.listener = i32::try_from(heard.message.value).ok();
-                Ok(None)
-            }
-            Fact::Child => {
-                self.adopt(heard.message.value)?;
-                Ok(None)
-            }
-            Fact::Reached => Ok(Some(heard.message)),
+            Fact::Failed => return Err(self.blame(heard.message, &heard.words)),
+            Fact::Child => self.adopt(heard.message.value)?,
+            Fact::Console => self.console = heard.attached,
+            Fact::Listener => self.listener = i32::try_from(heard.message.value).ok(),
+            Fact::Reached => self.reached = Some(heard.message.value),
         }
+        Ok(())
     }
 
     fn blame(&self, message: Message, words: &[u8]) -> Error {
@@ -241,13 +245,13 @@ impl<'a> Execution<'a> {
     }
 
     fn await_point(&mut self, point: u64) -> Result<()> {
-        loop {
+        while self.reached.is_none() {
             let heard = self.hear()?;
-            match self.take(heard)? {
-                Some(message) if message.value == point => return Ok(()),
-                Some(_) => return Err(Error::new(ErrorKind::System, "init is at another point than the plan")),
-                None => {}
-            }
+            self.take(heard)?;
+        }
+        match self.reached.take() {
+            Some(reached) if reached == point => Ok(()),
+            _ => Err(Error::new(ErrorKind::System, "init is at another point than the plan")),
         }
     }
 
@@ -255,16 +259,15 @@ impl<'a> Execution<'a> {
         let first = self.pid();
         while self.pid() == first {
             let heard = self.hear()?;
-            if self.take(heard)?.is_some() {
-                return Err(Error::new(ErrorKind::System, "init did not say who goes on"));
-            }
+            self.take(heard)?;
         }
         Ok(())
     }
 
     /// From here on the child is init; its first process has ended, or is about to.
     fn adopt(&mut self, pid: u64) -> Result<()> {
-        let pid = i32::try_from(pid).map_err(|_| Error::new(ErrorKind::System, "init named no process"))?;
+        let pid = i32::try_from(pid)
+            .map_err(|_| Error::new(ErrorKind::System, "init named no process"))?;
         let child = pidfd::open(pid).map_err(|errno| Error::os("pidfd_open", errno as i32))?;
         if let Some(init) = &mut self.init {
             let first = std::mem::replace(&mut init.pidfd, child);
@@ -294,12 +297,16 @@ fn died(init: &Init) -> Error {
     let error = match pidfd::reap(init.pidfd.as_fd()) {
         Ok(Some(pidfd::Exit::Signal(libc::SIGKILL))) => {
             Error::new(ErrorKind::NotRunning, "init was killed while setting up the container")
-                .hint("container init was OOM-killed (memory limit too low?), or something killed it")
+                .hint(
+                    "container init was OOM-killed (memory limit too low?), or something killed it",
+                )
         }
         Ok(Some(pidfd::Exit::Signal(signal))) => {
             Error::new(ErrorKind::System, format!("init ended by signal {signal}"))
         }
-        Ok(Some(pidfd::Exit::Code(code))) => Error::new(ErrorKind::System, format!("init ended with status {code}")),
+        Ok(Some(pidfd::Exit::Code(code))) => {
+            Error::new(ErrorKind::System, format!("init ended with status {code}"))
+        }
         _ => Error::new(ErrorKind::NotRunning, "init is gone"),
     };
     error.context("container init")
@@ -312,7 +319,8 @@ pub(crate) fn await_exec(init: &Init, plan: &Plan) -> Result<()> {
         match init.channel.hear()? {
             None => return Ok(()),
             Some(heard) if heard.fact == Fact::Failed => {
-                let error = blame(plan.steps.get(heard.message.op as usize), heard.message, &heard.words);
+                let error =
+                    blame(plan.steps.get(heard.message.op as usize), heard.message, &heard.words);
                 end(init);
                 return Err(error);
             }
@@ -329,13 +337,16 @@ fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let mut fresh = std::ffi::OsString::from(".");
     fresh.push(name);
     let fresh = path.with_file_name(fresh);
-    let failed = |name: &'static str| move |error: std::io::Error| Error::io(name, &error).context("writing the pid file");
+    let failed = |name: &'static str| {
+        move |error: std::io::Error| Error::io(name, &error).context("writing the pid file")
+    };
     // One that was left by somebody killed is nobody's.
     let _ = std::fs::remove_file(&fresh);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o666);
     let mut file = options.open(&fresh).map_err(|error| failed("open")(error).path(&fresh))?;
-    std::io::Write::write_all(&mut file, pid.to_string().as_bytes()).map_err(|error| failed("write")(error).path(&fresh))?;
+    std::io::Write::write_all(&mut file, pid.to_string().as_bytes())
+        .map_err(|error| failed("write")(error).path(&fresh))?;
     std::fs::rename(&fresh, path).map_err(|error| failed("rename")(error).path(path))
 }

@@ -8,8 +8,9 @@ use std::io::Read;
 /// cgroup matters, as it does to a relative cgroup path.
 pub(crate) fn gather(own_cgroup: bool) -> Result<Facts> {
     const PATH: &str = "/proc/thread-self/status";
-    let failed =
-        |error: std::io::Error| Error::io("read", &error).path(PATH).hint("procfs must be mounted at /proc");
+    let failed = |error: std::io::Error| {
+        Error::io("read", &error).path(PATH).hint("procfs must be mounted at /proc")
+    };
     let mut text = [0u8; 4096];
     let mut file = std::fs::File::open(PATH).map_err(failed)?;
     let count = file.read(&mut text).map_err(failed)?;
@@ -32,5 +33,9 @@ fn mask(text: &str, name: &str) -> u64 {
 }
 
 fn effective_uid(text: &str) -> u32 {
-    field(text, "Uid:").split_whitespace().nth(1).and_then(|uid| uid.parse().ok()).unwrap_or(u32::MAX)
+    field(text, "Uid:")
+        .split_whitespace()
+        .nth(1)
+        .and_then(|uid| uid.parse().ok())
+        .unwrap_or(u32::MAX)
 }

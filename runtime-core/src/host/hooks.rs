@@ -35,13 +35,19 @@ pub(crate) fn run(hook: &HostHook, state: &str, directory: &Path) -> Result<()> 
     command.stderr(Stdio::from(errors.try_clone().map_err(io)?));
     match wait(command, hook.timeout_ms)? {
         Outcome::Ended(status) if status.success() => Ok(()),
-        Outcome::Ended(status) => Err(hook.failed(&status_text(status), &text(output), &text(errors))),
+        Outcome::Ended(status) => {
+            Err(hook.failed(&status_text(status), &text(output), &text(errors)))
+        }
         Outcome::TimedOut(after) => {
             let why = format!("hook ran past specified timeout of {:.1}s", after.as_secs_f64());
             Err(hook.failed(&why, &text(output), &text(errors)))
         }
         Outcome::NotStarted(error) => {
-            let why = format!("{}: {}", hook.path, crate::error::errno_text(error.raw_os_error().unwrap_or(0)));
+            let why = format!(
+                "{}: {}",
+                hook.path,
+                crate::error::errno_text(error.raw_os_error().unwrap_or(0))
+            );
             Err(hook.failed(&why, "", ""))
         }
     }
@@ -98,7 +104,14 @@ mod tests {
 
     fn hook(script: &str, timeout_ms: Option<u64>) -> HostHook {
         let args = ["sh", "-c", script].map(str::to_owned).to_vec();
-        HostHook { kind: "prestart", index: 1, path: "/bin/sh".to_owned(), args, env: None, timeout_ms }
+        HostHook {
+            kind: "prestart",
+            index: 1,
+            path: "/bin/sh".to_owned(),
+            args,
+            env: None,
+            timeout_ms,
+        }
     }
 
     #[test]
@@ -108,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_failing_hook_is_named_with_what_it_wrote() {
-        let error = run(&hook("echo out; echo err >&2; exit 3", None), "{}", Path::new("/")).unwrap_err();
+        let error =
+            run(&hook("echo out; echo err >&2; exit 3", None), "{}", Path::new("/")).unwrap_err();
         assert_eq!(
             error.to_string(),
             "error running prestart hook #1: exit status 3, stdout: out, stderr: err (config.json /hooks/prestart/1)"

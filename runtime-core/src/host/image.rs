@@ -42,7 +42,8 @@ pub(crate) fn with_plan(plan: &[u8], directory: &Path) -> Result<OwnedFd> {
 
 fn in_memory(plan: &[u8]) -> Result<OwnedFd> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file = match memfd_create(c"tare-init", flags | MFdFlags::from_bits_retain(libc::MFD_EXEC)) {
+    let file = match memfd_create(c"tare-init", flags | MFdFlags::from_bits_retain(libc::MFD_EXEC))
+    {
         // The flag is of Linux 6.3.
         Err(nix::errno::Errno::EINVAL) => memfd_create(c"tare-init", flags),
         answer => answer,
@@ -50,7 +51,10 @@ fn in_memory(plan: &[u8]) -> Result<OwnedFd> {
     let file = file.map_err(|errno| Error::os("memfd_create", errno as i32))?;
     let mut file = File::from(file);
     write(&mut file, plan)?;
-    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    let seals = SealFlag::F_SEAL_SEAL
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_WRITE;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| Error::os("fcntl", errno as i32))?;
     Ok(file.into())
 }
@@ -59,12 +63,15 @@ fn in_memory(plan: &[u8]) -> Result<OwnedFd> {
 fn on_disk(plan: &[u8], directory: &Path) -> Result<OwnedFd> {
     let hint = "vm.memfd_noexec forbids programs in memory and the state directory cannot hold one either: \
                 set vm.memfd_noexec to 0 or 1, or put --root on a filesystem mounted with exec";
-    let failed = |errno: nix::errno::Errno| Error::os("open", errno as i32).path(directory).hint(hint);
+    let failed =
+        |errno: nix::errno::Errno| Error::os("open", errno as i32).path(directory).hint(hint);
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    let mut file = File::from(open(directory, flags, Mode::from_bits_retain(0o500)).map_err(failed)?);
+    let mut file =
+        File::from(open(directory, flags, Mode::from_bits_retain(0o500)).map_err(failed)?);
     write(&mut file, plan)?;
     let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let reader = open(name.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    let reader =
+        open(name.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
     Ok(reader)
 }
 

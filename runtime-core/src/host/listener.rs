@@ -2,8 +2,8 @@
 //! the filter (config-linux.md, "The Container Process State").
 
 use super::record::Record;
-use super::spawn::Init;
 use super::sockets;
+use super::spawn::Init;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys;
 use serde::Serialize;
@@ -27,7 +27,13 @@ struct ProcessState<'a> {
 }
 
 /// Fetches descriptor `number` of init once it is there, and sends it to `socket`.
-pub(crate) fn pass(init: &Init, number: i32, socket: &Path, metadata: &str, record: &Record) -> Result<()> {
+pub(crate) fn pass(
+    init: &Init,
+    number: i32,
+    socket: &Path,
+    metadata: &str,
+    record: &Record,
+) -> Result<()> {
     let listener = fetch(init, number)?;
     let state = crate::state::for_hook(record, "creating", init.pid);
     let message = ProcessState {
@@ -37,8 +43,9 @@ pub(crate) fn pass(init: &Init, number: i32, socket: &Path, metadata: &str, reco
         metadata,
         state: serde_json::from_str(&state).unwrap_or_default(),
     };
-    let text = serde_json::to_string(&message)
-        .map_err(|error| Error::new(ErrorKind::System, format!("container process state: {error}")))?;
+    let text = serde_json::to_string(&message).map_err(|error| {
+        Error::new(ErrorKind::System, format!("container process state: {error}"))
+    })?;
     sockets::send_descriptor(socket, text.as_bytes(), listener.as_fd())
         .context(|| "sending the seccomp listener to its agent".to_owned())
 }
@@ -49,10 +56,16 @@ fn fetch(init: &Init, number: i32) -> Result<OwnedFd> {
     loop {
         match sys::fd::of_process(init.pidfd.as_fd(), number) {
             Ok(listener) => return Ok(listener),
-            Err(error) if error.raw_os_error() == Some(libc::EBADF) && Instant::now() < deadline => {
+            Err(error)
+                if error.raw_os_error() == Some(libc::EBADF) && Instant::now() < deadline =>
+            {
                 std::thread::sleep(Duration::from_micros(200));
             }
-            Err(error) => return Err(Error::io("pidfd_getfd", &error).context("fetching the seccomp listener")),
+            Err(error) => {
+                return Err(
+                    Error::io("pidfd_getfd", &error).context("fetching the seccomp listener")
+                );
+            }
         }
     }
 }

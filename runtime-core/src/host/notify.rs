@@ -46,7 +46,12 @@ pub(crate) fn listen(directory: &Directory) -> Result<UnixDatagram> {
 
 /// Waits for READY from the container and passes it to `supervisor`; comes back
 /// without it when the process ends before.
-pub(crate) fn relay(socket: &UnixDatagram, supervisor: &Path, pid: i32, process: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn relay(
+    socket: &UnixDatagram,
+    supervisor: &Path,
+    pid: i32,
+    process: BorrowedFd<'_>,
+) -> Result<()> {
     let Some(line) = wait_ready(socket, process)? else { return Ok(()) };
     let failed = |error: std::io::Error| Error::io("sendmsg", &error).path(supervisor);
     let to = UnixDatagram::unbound().map_err(failed)?;
@@ -67,12 +72,16 @@ fn connect(socket: &UnixDatagram, address: &Path) -> std::io::Result<()> {
 fn wait_ready(socket: &UnixDatagram, process: BorrowedFd<'_>) -> Result<Option<String>> {
     let mut buffer = [0u8; 4096];
     loop {
-        let mut both = [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(process, PollFlags::POLLIN)];
+        let mut both = [
+            PollFd::new(socket.as_fd(), PollFlags::POLLIN),
+            PollFd::new(process, PollFlags::POLLIN),
+        ];
         match poll(&mut both, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(Error::os("poll", errno as i32)),
         }
-        let [ready, ended] = both.map(|entry| entry.revents().is_some_and(|events| !events.is_empty()));
+        let [ready, ended] =
+            both.map(|entry| entry.revents().is_some_and(|events| !events.is_empty()));
         if ready {
             let count = socket.recv(&mut buffer).map_err(|error| Error::io("recv", &error))?;
             let text = String::from_utf8_lossy(&buffer[..count]);
@@ -88,7 +97,8 @@ fn wait_ready(socket: &UnixDatagram, process: BorrowedFd<'_>) -> Result<Option<S
 /// The supervisor closes the pipe once it has read what came before.
 fn barrier(to: &UnixDatagram) -> Result<()> {
     let failed = |errno: nix::errno::Errno| Error::os("sendmsg", errno as i32);
-    let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(failed)?;
+    let (reader, writer): (OwnedFd, OwnedFd) =
+        nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(failed)?;
     use std::os::fd::AsRawFd;
     let raw = [writer.as_raw_fd()];
     nix::sys::socket::sendmsg::<()>(
@@ -102,7 +112,10 @@ fn barrier(to: &UnixDatagram) -> Result<()> {
     drop(writer);
     match pidfd::poll_until(reader.as_fd(), PollFlags::POLLHUP, Instant::now() + BARRIER) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Error::new(ErrorKind::Timeout, "the supervisor did not read its notifications in 30 s")),
+        Ok(false) => Err(Error::new(
+            ErrorKind::Timeout,
+            "the supervisor did not read its notifications in 30 s",
+        )),
         Err(errno) => Err(Error::os("poll", errno as i32)),
     }
 }

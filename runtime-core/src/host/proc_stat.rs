@@ -33,7 +33,11 @@ fn parse(text: &[u8]) -> Option<ProcStat> {
     let mut fields = text.get(close + 2..)?.split(|byte| *byte == b' ');
     let state = fields.next()?;
     let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
-    Some(ProcStat { ended: matches!(state, b"Z" | b"X" | b"x"), start_time, is_init: name == INIT_NAME })
+    Some(ProcStat {
+        ended: matches!(state, b"Z" | b"X" | b"x"),
+        start_time,
+        is_init: name == INIT_NAME,
+    })
 }
 
 #[cfg(test)]

@@ -99,11 +99,16 @@ impl Directory {
         };
         match made {
             Ok(()) => {}
-            Err(nix::errno::Errno::EEXIST) => return Err(Error::kind_only(ErrorKind::AlreadyExists)),
-            Err(errno) => return Err(os("mkdir", &path)(errno).hint("--root must be a writable directory")),
+            Err(nix::errno::Errno::EEXIST) => {
+                return Err(Error::kind_only(ErrorKind::AlreadyExists));
+            }
+            Err(errno) => {
+                return Err(os("mkdir", &path)(errno).hint("--root must be a writable directory"));
+            }
         }
         let directory = Self::open_path(path)?;
-        let lock = directory.try_lock()?.ok_or_else(|| Error::kind_only(ErrorKind::AlreadyExists))?;
+        let lock =
+            directory.try_lock()?.ok_or_else(|| Error::kind_only(ErrorKind::AlreadyExists))?;
         Ok((directory, lock))
     }
 
@@ -150,8 +155,11 @@ impl Directory {
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
-                return Err(Error::new(ErrorKind::Timeout, "the container is being changed by another call")
-                    .path(&self.path));
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    "the container is being changed by another call",
+                )
+                .path(&self.path));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -170,17 +178,23 @@ impl Directory {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_CREAT
+            | OFlag::O_TRUNC
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_CLOEXEC;
         let path = self.path.join(name);
         let failed = os("open", &path);
-        let file = nix::fcntl::openat(&self.fd, name, flags, Mode::from_bits_retain(0o600)).map_err(failed)?;
+        let file = nix::fcntl::openat(&self.fd, name, flags, Mode::from_bits_retain(0o600))
+            .map_err(failed)?;
         File::from(file).write_all(bytes).map_err(|error| Error::io("write", &error).path(&path))
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let fresh = format!(".{name}.new");
         self.write(&fresh, bytes)?;
-        nix::fcntl::renameat(&self.fd, fresh.as_str(), &self.fd, name).map_err(os("rename", &self.path.join(name)))
+        nix::fcntl::renameat(&self.fd, fresh.as_str(), &self.fd, name)
+            .map_err(os("rename", &self.path.join(name)))
     }
 
     /// Reads the record.
@@ -191,7 +205,8 @@ impl Directory {
                 .path(self.path.join(STATE))
                 .hint("`delete --force` removes what is left of the container")
         };
-        let record: Record = serde_json::from_slice(&bytes).map_err(|error| corrupt(format!("not a state record: {error}")))?;
+        let record: Record = serde_json::from_slice(&bytes)
+            .map_err(|error| corrupt(format!("not a state record: {error}")))?;
         if record.version == VERSION {
             Ok(record)
         } else {
@@ -219,7 +234,9 @@ impl Directory {
         let mut bytes = vec![0; 16 * 1024];
         let mut filled = 0;
         loop {
-            let count = file.read(&mut bytes[filled..]).map_err(|error| Error::io("read", &error).path(&path))?;
+            let count = file
+                .read(&mut bytes[filled..])
+                .map_err(|error| Error::io("read", &error).path(&path))?;
             filled += count;
             if filled < bytes.len() {
                 // A regular file gives less than asked for only at its end.
@@ -268,9 +285,7 @@ impl AsFd for Directory {
 
 fn make_root(root: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(root)
-        .map_err(|error| Error::io("mkdir", &error).path(root).hint("--root must be a writable directory"))
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| {
+        Error::io("mkdir", &error).path(root).hint("--root must be a writable directory")
+    })
 }

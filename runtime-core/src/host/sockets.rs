@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, listen, sendmsg,
-    setsockopt, socket, sockopt,
+    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect,
+    listen, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io::IoSlice;
@@ -38,8 +38,10 @@ fn address(path: &Path) -> Result<(UnixAddr, Option<OwnedFd>)> {
                 return Err(os("connect", path)(nix::errno::Errno::ENAMETOOLONG));
             };
             let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
-            let directory = nix::fcntl::open(parent, flags, nix::sys::stat::Mode::empty()).map_err(os("open", path))?;
-            let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+            let directory = nix::fcntl::open(parent, flags, nix::sys::stat::Mode::empty())
+                .map_err(os("open", path))?;
+            let short =
+                Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
             Ok((UnixAddr::new(&short).map_err(os("connect", path))?, Some(directory)))
         }
         Err(errno) => Err(os("connect", path)(errno)),
@@ -47,11 +49,21 @@ fn address(path: &Path) -> Result<(UnixAddr, Option<OwnedFd>)> {
 }
 
 /// Connects to `path` and sends `payload` with descriptors attached.
-pub(crate) fn send_descriptor(path: &Path, payload: &[u8], descriptor: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn send_descriptor(
+    path: &Path,
+    payload: &[u8],
+    descriptor: BorrowedFd<'_>,
+) -> Result<()> {
     let socket = connect_stream(path)?;
     let raw = [descriptor.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&raw)];
-    let first = sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(payload)], &rights, MsgFlags::MSG_NOSIGNAL, None);
+    let first = sendmsg::<()>(
+        socket.as_raw_fd(),
+        &[IoSlice::new(payload)],
+        &rights,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    );
     let mut sent = first.map_err(os("sendmsg", path))?;
     while sent < payload.len() {
         let rest = [IoSlice::new(&payload[sent..])];

@@ -58,7 +58,8 @@ impl Handed<'_> {
 
 /// Starts init with `plan`.
 pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init> {
-    let handed_on = plan.descriptors.iter().filter(|fd| matches!(fd, Descriptor::Inherited(_))).count();
+    let handed_on =
+        plan.descriptors.iter().filter(|fd| matches!(fd, Descriptor::Inherited(_))).count();
     // Numbers from 3 on belong to what is handed on; ours must not stand there.
     let lowest = 3 + RawFd::try_from(handed_on).unwrap_or(RawFd::MAX);
     let (channel, theirs) = Channel::pair(surroundings.patience)?;
@@ -104,7 +105,12 @@ fn launch(
     let table: Vec<RawFd> = handed.iter().map(Handed::number).collect();
     let keep: Vec<RawFd> = table.iter().copied().filter(|number| *number >= 0).collect();
     let image = image::with_plan(&plan.encode(&table), directory)?;
-    let start = sys::spawn::Start { image: image.as_fd(), keep: &keep, namespaces: plan.clone_flags, cgroup };
+    let start = sys::spawn::Start {
+        image: image.as_fd(),
+        keep: &keep,
+        namespaces: plan.clone_flags,
+        cgroup,
+    };
     sys::spawn::spawn(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
 }
 
@@ -121,13 +127,15 @@ fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {
 fn spawn_failed(error: &std::io::Error, namespaces: u64) -> Error {
     let failure = Error::io("clone3", error).context("starting init");
     match error.raw_os_error() {
-        Some(libc::EPERM) if namespaces != 0 => {
-            failure.at("/linux/namespaces").hint("new namespaces need CAP_SYS_ADMIN, or a new user namespace")
+        Some(libc::EPERM) if namespaces != 0 => failure
+            .at("/linux/namespaces")
+            .hint("new namespaces need CAP_SYS_ADMIN, or a new user namespace"),
+        Some(libc::ENOSPC | libc::EUSERS) => failure
+            .at("/linux/namespaces")
+            .hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
+        Some(libc::EAGAIN) => {
+            failure.hint("a limit of processes is reached (ulimit -u, pids.max, kernel.pid_max)")
         }
-        Some(libc::ENOSPC | libc::EUSERS) => {
-            failure.at("/linux/namespaces").hint("a limit in /proc/sys/user/max_*_namespaces is reached")
-        }
-        Some(libc::EAGAIN) => failure.hint("a limit of processes is reached (ulimit -u, pids.max, kernel.pid_max)"),
         _ => failure,
     }
 }
@@ -147,9 +155,12 @@ fn open_for<'a>(
 ) -> Result<Handed<'a>> {
     match descriptor {
         Descriptor::Namespace(path) => {
-            let namespace = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| {
-                Error::os("open", errno as i32).path(path).hint("the namespace to join must exist")
-            })?;
+            let namespace =
+                open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| {
+                    Error::os("open", errno as i32)
+                        .path(path)
+                        .hint("the namespace to join must exist")
+                })?;
             Ok(Handed::Owned(above(namespace, lowest)?))
         }
         Descriptor::V2Tasks => Ok(Handed::Nothing),

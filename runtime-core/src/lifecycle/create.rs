@@ -9,8 +9,8 @@ use crate::host::execute::{Execution, Outcome, await_exec, end};
 use crate::host::record::{Directory, Lock, Phase, Record};
 use crate::host::spawn::Surroundings;
 use crate::host::{facts, notify};
-use crate::plan::{self, Action, Plan, Request};
 use crate::plan::ops::Op;
+use crate::plan::{self, Action, Plan, Request};
 use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
@@ -41,7 +41,12 @@ impl Runtime {
     ///
     /// # Errors
     /// What failed; nothing of the container is left then.
-    pub fn run(&self, id: &str, bundle: &Bundle, options: CreateOptions) -> Result<(Container, Process)> {
+    pub fn run(
+        &self,
+        id: &str,
+        bundle: &Bundle,
+        options: CreateOptions,
+    ) -> Result<(Container, Process)> {
         let supervisor = options.notify_socket.clone();
         let creation = self.begin(id, bundle, options, true)?;
         let (mut made, outcome) = creation.carry_out()?;
@@ -55,10 +60,20 @@ impl Runtime {
         }
     }
 
-    fn decide(&self, id: &str, bundle: &Bundle, options: &CreateOptions, run: bool) -> Result<Plan> {
+    fn decide(
+        &self,
+        id: &str,
+        bundle: &Bundle,
+        options: &CreateOptions,
+        run: bool,
+    ) -> Result<Plan> {
         bundle.validate()?;
         let spec = bundle.spec();
-        check_terminal(spec.process().as_ref().and_then(oci_spec::runtime::Process::terminal), options, run)?;
+        check_terminal(
+            spec.process().as_ref().and_then(oci_spec::runtime::Process::terminal),
+            options,
+            run,
+        )?;
         let cgroups_path = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
         let own_cgroup = !cgroups_path.is_some_and(|path| path.is_absolute());
         let facts = facts::gather(own_cgroup)?;
@@ -84,12 +99,23 @@ impl Runtime {
         Ok(plan)
     }
 
-    fn begin<'a>(&'a self, id: &str, bundle: &'a Bundle, options: CreateOptions, run: bool) -> Result<Creation<'a>> {
+    fn begin<'a>(
+        &'a self,
+        id: &str,
+        bundle: &'a Bundle,
+        options: CreateOptions,
+        run: bool,
+    ) -> Result<Creation<'a>> {
         check_id(id)?;
         let plan = self.decide(id, bundle, &options, run)?;
         let (directory, lock) = Directory::create(self.root(), id)?;
         let record = record(id, bundle, &plan, options.no_new_keyring);
-        Ok(Creation { runtime: self, bundle, made: Made { directory, _lock: lock, record, plan, root: self.root() }, options })
+        Ok(Creation {
+            runtime: self,
+            bundle,
+            made: Made { directory, _lock: lock, record, plan, root: self.root() },
+            options,
+        })
     }
 }
 
@@ -100,12 +126,15 @@ pub(super) fn handed_on(inherited: u32, given: &[OwnedFd]) -> u32 {
 
 /// A terminal needs somebody to hand its master to.
 fn check_terminal(terminal: Option<bool>, options: &CreateOptions, run: bool) -> Result<()> {
-    let refuse = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text).at("/process/terminal"));
+    let refuse =
+        |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text).at("/process/terminal"));
     match (terminal == Some(true), &options.console_socket) {
         (true, None) if !(run && options.foreground_console) => {
             refuse("cannot allocate tty if the runtime will detach without setting console socket")
         }
-        (false, Some(_)) => refuse("cannot use console socket if the runtime will not detach or allocate tty"),
+        (false, Some(_)) => {
+            refuse("cannot use console socket if the runtime will not detach or allocate tty")
+        }
         _ => Ok(()),
     }
 }
@@ -113,13 +142,15 @@ fn check_terminal(terminal: Option<bool>, options: &CreateOptions, run: bool) ->
 /// Silence of init is a fault unless a hook of its own may take as long as it likes.
 pub(super) fn patience(plan: &Plan) -> Option<Duration> {
     let unlimited = |op: &Op| matches!(op, Op::Hook { timeout_ms: 0, .. });
-    let any = plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if unlimited(op)));
+    let any =
+        plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if unlimited(op)));
     (!any).then_some(PATIENCE)
 }
 
 fn record(id: &str, bundle: &Bundle, plan: &Plan, no_new_keyring: bool) -> Record {
     let spec = bundle.spec();
-    let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+    let namespaces =
+        spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     Record {
         version: Record::VERSION,
         phase: Phase::Creating,
@@ -129,9 +160,15 @@ fn record(id: &str, bundle: &Bundle, plan: &Plan, no_new_keyring: bool) -> Recor
         rootfs: bundle.rootfs().to_owned(),
         created: crate::state::now(),
         owner: nix::unistd::geteuid().as_raw(),
-        annotations: spec.annotations().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        annotations: spec
+            .annotations()
+            .iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
         cgroup: plan.cgroup.as_ref().map(|plan| plan.cgroup.clone()),
-        own_pids: plan::namespaces::Namespaces::of(namespaces).creates(plan::clone_flags::CLONE_NEWPID),
+        own_pids: plan::namespaces::Namespaces::of(namespaces)
+            .creates(plan::clone_flags::CLONE_NEWPID),
         no_new_keyring,
         steps: plan.steps.len(),
         pid: 0,

@@ -119,7 +119,9 @@ pub(super) fn destroy(directory: &Directory, record: &Record) -> Result<()> {
 /// Of an embedder the first process is a child, which must not stay a zombie.
 fn reap(record: &Record) {
     let child = if record.pid == 0 { None } else { pidfd::open(record.pid).ok() };
-    let same = |pid| crate::host::proc_stat::read(pid).is_some_and(|stat| stat.start_time == record.start_time);
+    let same = |pid| {
+        crate::host::proc_stat::read(pid).is_some_and(|stat| stat.start_time == record.start_time)
+    };
     if let Some(child) = child.filter(|_| same(record.pid)) {
         let _ = pidfd::reap(child.as_fd());
     }
@@ -132,8 +134,11 @@ fn remove_cgroup(cgroup: &LiveCgroup, record: &Record) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !cgroup.pids()?.is_empty() {
             if Instant::now() > deadline {
-                return Err(Error::new(ErrorKind::StillRunning, "the container's cgroup is used by other processes")
-                    .hint("end them, or remove the cgroup by hand"));
+                return Err(Error::new(
+                    ErrorKind::StillRunning,
+                    "the container's cgroup is used by other processes",
+                )
+                .hint("end them, or remove the cgroup by hand"));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -148,6 +153,8 @@ fn poststop(directory: &Directory, record: &Record) -> Result<()> {
     let state = for_hook(record, "stopped", 0);
     // Each has its chance; the first failure is reported.
     let results = hooks.iter().enumerate();
-    let results = results.map(|(index, hook)| hooks::run(&host_hook("poststop", index, hook), &state, &record.bundle));
+    let results = results.map(|(index, hook)| {
+        hooks::run(&host_hook("poststop", index, hook), &state, &record.bundle)
+    });
     results.fold(Ok(()), Result::and)
 }

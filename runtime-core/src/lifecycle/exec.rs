@@ -57,7 +57,8 @@ impl Container {
             process: Some(target.pidfd.as_fd()),
             patience: patience(&plan),
         };
-        let outcome = Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup).run()?;
+        let outcome =
+            Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup).run()?;
         await_exec(&outcome.init, &plan)?;
         Ok(Process::new(outcome.init, outcome.console))
     }
@@ -84,7 +85,9 @@ fn check_terminal(process: &oci::Process, options: &ExecOptions) -> Result<()> {
         (true, None) if !options.foreground_console => {
             refuse("cannot allocate tty if the runtime will detach without setting console socket")
         }
-        (false, Some(_)) => refuse("cannot use console socket if the runtime will not detach or allocate tty"),
+        (false, Some(_)) => {
+            refuse("cannot use console socket if the runtime will not detach or allocate tty")
+        }
         _ => Ok(()),
     }
 }
@@ -95,10 +98,13 @@ fn sub_cgroup(record: &Record, wanted: &[String]) -> Result<Option<Cgroup>> {
         return Err(Error::new(ErrorKind::InvalidArgument, format!("bad sub cgroup path: {path}"))
             .hint("a sub-cgroup is below the container's own"));
     }
-    let place = wanted.iter().try_fold(own.clone(), |place, wanted| match wanted.split_once(':') {
-        Some((controllers, path)) => place.sub_cgroup(&controllers.split(',').collect::<Vec<_>>(), path),
-        None => place.sub_cgroup(&[], wanted),
-    })?;
+    let place =
+        wanted.iter().try_fold(own.clone(), |place, wanted| match wanted.split_once(':') {
+            Some((controllers, path)) => {
+                place.sub_cgroup(&controllers.split(',').collect::<Vec<_>>(), path)
+            }
+            None => place.sub_cgroup(&[], wanted),
+        })?;
     Ok(Some(place))
 }
 
@@ -155,7 +161,8 @@ fn merged(command: ExecCommand, spec: &oci::Spec) -> Result<oci::Process> {
     }
     if !command.caps.is_empty() {
         let added = capabilities::parse_all(&command.caps)?;
-        process.set_capabilities(Some(capabilities::granted(process.capabilities().as_ref(), added)));
+        process
+            .set_capabilities(Some(capabilities::granted(process.capabilities().as_ref(), added)));
     }
     Ok(process)
 }

@@ -27,15 +27,18 @@ impl Container {
             Err(nix::errno::Errno::ESRCH) => return Err(Error::kind_only(ErrorKind::NotRunning)),
             Err(errno) => {
                 let text = crate::error::errno_text(errno as i32);
-                return Err(Error::new(ErrorKind::InvalidArgument, format!("unable to signal init: {text}")));
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("unable to signal init: {text}"),
+                ));
             }
         }
         if signal == libc::SIGKILL {
             // A frozen process of cgroup v1 dies only when it is thawed.
-            if let Some(cgroup) = cgroup_of(&record)? {
-                if cgroup.is_frozen()? {
-                    cgroup.thaw()?;
-                }
+            if let Some(cgroup) = cgroup_of(&record)?
+                && cgroup.is_frozen()?
+            {
+                cgroup.thaw()?;
             }
         }
         Ok(())

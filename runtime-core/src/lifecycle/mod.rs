@@ -10,7 +10,9 @@ mod process;
 mod start;
 mod status;
 
-pub use options::{CgroupDriver, CreateOptions, ExecCommand, ExecOptions, ExecProcess, StartOptions};
+pub use options::{
+    CgroupDriver, CreateOptions, ExecCommand, ExecOptions, ExecProcess, StartOptions,
+};
 pub use process::{ExitStatus, Process};
 
 use crate::error::{Error, ErrorKind, Notice, Result};
@@ -69,7 +71,8 @@ impl Runtime {
             if check_id(&id).is_err() || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            let container = self.container(&id).and_then(|container| container.record().map(|_| container));
+            let container =
+                self.container(&id).and_then(|container| container.record().map(|_| container));
             match container {
                 // Deleted meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -37,5 +37,6 @@ impl Container {
 }
 
 fn freezer(record: &Record) -> Result<LiveCgroup> {
-    cgroup_of(record)?.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the container has no cgroup to freeze"))
+    cgroup_of(record)?
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the container has no cgroup to freeze"))
 }

@@ -79,6 +79,7 @@ impl Process {
     /// # Errors
     /// ESRCH once it was waited for.
     pub fn signal(&self, signal: i32) -> Result<()> {
-        pidfd::send_signal(self.pidfd.as_fd(), signal).map_err(|errno| Error::os("pidfd_send_signal", errno as i32))
+        pidfd::send_signal(self.pidfd.as_fd(), signal)
+            .map_err(|errno| Error::os("pidfd_send_signal", errno as i32))
     }
 }

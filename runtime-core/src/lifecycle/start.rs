@@ -33,7 +33,8 @@ impl Container {
         let record = directory.load()?;
         refuse_unless_created(status(&directory, &record)?)?;
         let waiting = first(&record).ok_or_else(stopped)?;
-        let supervisor = options.notify_socket.as_deref().filter(|_| directory.exists(notify::DIRECTORY));
+        let supervisor =
+            options.notify_socket.as_deref().filter(|_| directory.exists(notify::DIRECTORY));
         let socket = supervisor.map(|_| notify::listen(&directory)).transpose()?;
         let spec = self.spec()?;
         self.open_gate(&directory, &spec)?;
@@ -52,11 +53,15 @@ impl Container {
 
     /// Says go, and hears what fails before the program runs.
     fn open_gate(&self, directory: &Directory, spec: &Spec) -> Result<()> {
-        let knocker = sockets::knock(&directory.short_name(GATE)).map_err(|error| match error.errno() {
-            Some(libc::ECONNREFUSED | libc::ENOENT) => stopped(),
-            _ => error,
-        })?;
-        let unlimited = Hooks::of(spec.hooks().as_ref()).start_container.iter().any(|hook| hook.timeout.is_none());
+        let knocker =
+            sockets::knock(&directory.short_name(GATE)).map_err(|error| match error.errno() {
+                Some(libc::ECONNREFUSED | libc::ENOENT) => stopped(),
+                _ => error,
+            })?;
+        let unlimited = Hooks::of(spec.hooks().as_ref())
+            .start_container
+            .iter()
+            .any(|hook| hook.timeout.is_none());
         let channel = Channel::over(knocker, (!unlimited).then_some(PATIENCE))?;
         channel.go()?;
         while let Some(heard) = channel.hear()? {
@@ -74,7 +79,13 @@ impl Container {
         let bundle = crate::bundle::Bundle::from_parts(&record.bundle, self.spec().ok()?).ok()?;
         let runtime = super::Runtime::new(&self.root);
         let options = super::CreateOptions {
-            console_socket: bundle.spec().process().as_ref()?.terminal().filter(|on| *on).map(|_| "/".into()),
+            console_socket: bundle
+                .spec()
+                .process()
+                .as_ref()?
+                .terminal()
+                .filter(|on| *on)
+                .map(|_| "/".into()),
             ..super::CreateOptions::default()
         };
         let mut plan = runtime.plan(&self.id, &bundle, &options).ok()?;
@@ -92,8 +103,13 @@ fn refuse_unless_created(status: Status) -> Result<()> {
     match status {
         Status::Created => Ok(()),
         Status::Stopped => Err(stopped()),
-        Status::Running => Err(Error::new(ErrorKind::InvalidState, "cannot start an already running container")),
-        other => Err(Error::new(ErrorKind::InvalidState, format!("cannot start a container in the {other} state"))),
+        Status::Running => {
+            Err(Error::new(ErrorKind::InvalidState, "cannot start an already running container"))
+        }
+        other => Err(Error::new(
+            ErrorKind::InvalidState,
+            format!("cannot start a container in the {other} state"),
+        )),
     }
 }
 

@@ -34,10 +34,10 @@ pub(super) fn status(directory: &Directory, record: &Record) -> Result<Status> {
         return Ok(if creator_is_gone { Status::Stopped } else { Status::Creating });
     }
     let Some(first) = first(record) else { return Ok(Status::Stopped) };
-    if let Some(cgroup) = cgroup_of(record)? {
-        if cgroup.is_frozen()? {
-            return Ok(Status::Paused);
-        }
+    if let Some(cgroup) = cgroup_of(record)?
+        && cgroup.is_frozen()?
+    {
+        return Ok(Status::Paused);
     }
     Ok(if first.is_init && directory.exists(GATE) { Status::Created } else { Status::Running })
 }
@@ -80,8 +80,9 @@ impl Container {
     /// `NotFound`; `CorruptState`; when it has no cgroup to look in.
     pub fn processes(&self) -> Result<Vec<i32>> {
         let record = self.record()?;
-        let cgroup = cgroup_of(&record)?
-            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the container has no cgroup to look in"))?;
+        let cgroup = cgroup_of(&record)?.ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "the container has no cgroup to look in")
+        })?;
         cgroup.pids()
     }
 }

@@ -1,9 +1,9 @@
 //! From a fact of init to an error: which operation, on what, why, from where in
 //! config.json. Where engines and people know runc's words, these are the words.
 
+use super::HostHook;
 use super::ops::{Call, Message, Op};
 use super::step::{Action, Step};
-use super::HostHook;
 use crate::error::{Error, ErrorKind, errno_text};
 
 /// The error behind a failure that init reported for `step`.
@@ -20,7 +20,9 @@ pub(crate) fn blame(step: Option<&Step>, message: Message, words: &[u8]) -> Erro
         Op::Hook { .. } => hook_failed(pointer, message, words),
         Op::FindExecutable { .. } | Op::Exec { .. } => exec_failed(op, message),
         Op::Sync { .. } => os(call).context("init"),
-        Op::Rlimit { resource, .. } => blame_rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), os(call)),
+        Op::Rlimit { resource, .. } => {
+            blame_rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), os(call))
+        }
         op => explain(op, message, os(call)).context(doing(op)),
     };
     if pointer.is_empty() { error } else { error.at(pointer.as_str()) }
@@ -43,9 +45,14 @@ fn doing(op: &Op) -> String {
         Op::ReadonlyPath { path } => format!("can't make {:?} read-only", path.to_string()),
         Op::Sysctl { path, value } => format!("error setting {path} to {value:?}"),
         Op::ExecLabel { path, .. } => format!("unable to apply security label `/proc/{path}`"),
-        Op::WorkDirectory { path } => format!("chdir to cwd ({:?}) set in config.json failed", path.to_string()),
+        Op::WorkDirectory { path } => {
+            format!("chdir to cwd ({:?}) set in config.json failed", path.to_string())
+        }
         Op::JoinNamespace { kind, .. } => {
-            format!("joining the {} namespace", super::namespaces::name_of(*kind).unwrap_or("unknown"))
+            format!(
+                "joining the {} namespace",
+                super::namespaces::name_of(*kind).unwrap_or("unknown")
+            )
         }
         Op::OpenRootfs { path } => format!("preparing rootfs {path}"),
         Op::Device { path, .. } => format!("creating device node {:?}", path.to_string()),
@@ -57,24 +64,35 @@ fn doing(op: &Op) -> String {
 fn explain(op: &Op, message: Message, error: Error) -> Error {
     let config = |text: &str| Error::new(ErrorKind::InvalidConfig, text);
     match message.call {
-        call if call == Call::NotADirectory as u32 => config("the target must be a real directory, not a symbolic link"),
-        call if call == Call::Outside as u32 => {
-            config("current working directory is outside of container mount namespace root -- possible container breakout detected")
+        call if call == Call::NotADirectory as u32 => {
+            config("the target must be a real directory, not a symbolic link")
         }
+        call if call == Call::Outside as u32 => config(
+            "current working directory is outside of container mount namespace root -- possible container breakout detected",
+        ),
         call if call == Call::NotProcfs as u32 => {
-            config("/proc of the container is not procfs: refusing to write to it").hint("mount proc at /proc")
+            config("/proc of the container is not procfs: refusing to write to it")
+                .hint("mount proc at /proc")
         }
-        call if call == Call::NotADevice as u32 => config("what is there is not the device it should be"),
-        call if call == Call::HiddenProc as u32 => config("the target leads into /proc, where only a few files may be mounted over"),
+        call if call == Call::NotADevice as u32 => {
+            config("what is there is not the device it should be")
+        }
+        call if call == Call::HiddenProc as u32 => {
+            config("the target leads into /proc, where only a few files may be mounted over")
+        }
         _ => match (op, message.errno) {
-            (Op::MountBind { source, .. }, libc::ENOENT) if message.call == Call::OpenTree as u32 => {
+            (Op::MountBind { source, .. }, libc::ENOENT)
+                if message.call == Call::OpenTree as u32 =>
+            {
                 error.path(source.as_path()).hint("the source of a bind mount must exist")
             }
             (Op::JoinNamespace { .. } | Op::JoinProcess { .. }, libc::EINVAL) => {
                 error.hint("the path must name a namespace of that type")
             }
             (Op::MountFs { .. }, libc::EINVAL) => error.hint("the file system refused an option"),
-            (Op::PivotRoot {}, libc::EINVAL) => error.hint("a root that is an initramfs needs --no-pivot"),
+            (Op::PivotRoot {}, libc::EINVAL) => {
+                error.hint("a root that is an initramfs needs --no-pivot")
+            }
             _ => error,
         },
     }
@@ -87,8 +105,12 @@ fn exec_failed(op: &Op, message: Message) -> Error {
             let first = candidates.first().map(ToString::to_string).unwrap_or_default();
             let name = if *searched == 1 { base_name(&first) } else { first.as_str() };
             let why = match message.call {
-                call if call == Call::Lookup as u32 => "executable file not found in $PATH".to_owned(),
-                call if call == Call::Fstat as u32 => format!("stat {first}: {}", errno_text(message.errno)),
+                call if call == Call::Lookup as u32 => {
+                    "executable file not found in $PATH".to_owned()
+                }
+                call if call == Call::Fstat as u32 => {
+                    format!("stat {first}: {}", errno_text(message.errno))
+                }
                 _ => errno_text(message.errno),
             };
             format!("exec: {name:?}: {why}")
@@ -108,13 +130,19 @@ fn base_name(path: &str) -> &str {
 
 /// A hook that init ran failed: what it wrote came along.
 fn hook_failed(pointer: &str, message: Message, words: &[u8]) -> Error {
-    let mut parts = words.splitn(2, |byte| *byte == 0).map(|part| String::from_utf8_lossy(part).trim_end().to_owned());
+    let mut parts = words
+        .splitn(2, |byte| *byte == 0)
+        .map(|part| String::from_utf8_lossy(part).trim_end().to_owned());
     let (output, errors) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let status = i32::try_from(message.value).unwrap_or(-1);
     let why = match message.call {
         call if call == Call::HookTimeout as u32 => "hook ran past specified timeout".to_owned(),
-        call if call == Call::HookExit as u32 && libc::WIFSIGNALED(status) => format!("signal {}", libc::WTERMSIG(status)),
-        call if call == Call::HookExit as u32 => format!("exit status {}", libc::WEXITSTATUS(status)),
+        call if call == Call::HookExit as u32 && libc::WIFSIGNALED(status) => {
+            format!("signal {}", libc::WTERMSIG(status))
+        }
+        call if call == Call::HookExit as u32 => {
+            format!("exit status {}", libc::WEXITSTATUS(status))
+        }
         call => format!("{}: {}", Call::name(call), errno_text(message.errno)),
     };
     let mut place = pointer.rsplit('/');
@@ -123,6 +151,13 @@ fn hook_failed(pointer: &str, message: Message, words: &[u8]) -> Error {
         Some("startContainer") => "startContainer",
         _ => "createContainer",
     };
-    let hook = HostHook { kind, index, path: String::new(), args: Vec::new(), env: None, timeout_ms: None };
+    let hook = HostHook {
+        kind,
+        index,
+        path: String::new(),
+        args: Vec::new(),
+        env: None,
+        timeout_ms: None,
+    };
     hook.failed(&why, &output, &errors)
 }

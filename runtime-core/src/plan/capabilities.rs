@@ -167,7 +167,11 @@ pub fn granted(own: Option<&LinuxCapabilities>, mask: u64) -> LinuxCapabilities 
 }
 
 fn set_of(mask: u64) -> Capabilities {
-    TABLE.iter().filter(|(_, capability)| capability.bitmask() & mask != 0).map(|(name, _)| *name).collect()
+    TABLE
+        .iter()
+        .filter(|(_, capability)| capability.bitmask() & mask != 0)
+        .map(|(name, _)| *name)
+        .collect()
 }
 
 /// The names of the capabilities in `mask`, by number.

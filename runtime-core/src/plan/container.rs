@@ -141,11 +141,21 @@ pub(crate) fn host_hook(kind: &'static str, index: usize, hook: &Hook) -> HostHo
 }
 
 /// A hook for init to run; its pid is known only there.
-pub(super) fn init_hook(hook: &Hook, parts: &Parts<'_>, status: &str, inherited: Option<&[String]>) -> Op {
+pub(super) fn init_hook(
+    hook: &Hook,
+    parts: &Parts<'_>,
+    status: &str,
+    inherited: Option<&[String]>,
+) -> Op {
     let bundle = parts.request.bundle;
     let annotations = parts.spec.annotations().as_ref();
-    let (head, tail) =
-        crate::state::around_pid(parts.spec.version(), parts.request.id, status, bundle.dir(), annotations);
+    let (head, tail) = crate::state::around_pid(
+        parts.spec.version(),
+        parts.request.id,
+        status,
+        bundle.dir(),
+        annotations,
+    );
     let env = hook.env.as_deref().or(inherited).unwrap_or_default();
     Op::Hook {
         path: hook.path.as_path().into(),

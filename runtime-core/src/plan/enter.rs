@@ -5,11 +5,13 @@
 //! namespace, and in a user namespace, whose privileges would be lost at the
 //! execveat of init before it has its maps.
 
-use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
+use super::cgroup::Cgroup;
+use super::clone_flags::{
+    CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
+};
 use super::container::Parts;
 use super::namespaces::{Join, names_of};
 use super::ops::{NO_SLOT, Op, point};
-use super::cgroup::Cgroup;
 use super::{Descriptor, HostOp, Plan};
 use crate::error::Result;
 use oci_spec::runtime::LinuxIdMapping;
@@ -25,10 +27,16 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         || namespaces.has(CLONE_NEWUSER)
         || namespaces.joined(CLONE_NEWPID).is_some();
     plan.clone_flags = if in_child { 0 } else { created };
-    plan.host("/linux/namespaces", HostOp::Spawn {
-        namespaces: names_of(plan.clone_flags),
-        into_cgroup: parts.cgroup.as_ref().is_some_and(|cgroup| cgroup.v2_directory().is_some()),
-    });
+    plan.host(
+        "/linux/namespaces",
+        HostOp::Spawn {
+            namespaces: names_of(plan.clone_flags),
+            into_cgroup: parts
+                .cgroup
+                .as_ref()
+                .is_some_and(|cgroup| cgroup.v2_directory().is_some()),
+        },
+    );
     plan.init("", Op::Signals { reset: parts.request.facts.ignored_signals });
     // As long as the host's file system and privileges are those of init.
     let leaves = in_child || namespaces.joined(CLONE_NEWNS).is_some();
@@ -41,7 +49,10 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     }
     plan.init("", Op::Session {});
     if !parts.request.no_new_keyring {
-        plan.init("", Op::Keyring { name: format!("_ses.{}", parts.request.id).into(), label: "".into() });
+        plan.init(
+            "",
+            Op::Keyring { name: format!("_ses.{}", parts.request.id).into(), label: "".into() },
+        );
     }
     if namespaces.creates(CLONE_NEWNET) {
         plan.init("/linux/namespaces", Op::LoopbackUp {});
@@ -55,7 +66,8 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
     let privileged = parts.request.facts.permitted & CAP_SYS_ADMIN != 0;
     let is_user = |join: &&Join| join.kind.flag == CLONE_NEWUSER;
     let joins = parts.namespaces.join.iter();
-    let (first, last): (Vec<&Join>, Vec<&Join>) = joins.partition(|join| is_user(join) != privileged);
+    let (first, last): (Vec<&Join>, Vec<&Join>) =
+        joins.partition(|join| is_user(join) != privileged);
     for join in first.into_iter().chain(last) {
         let slot = plan.descriptor(Descriptor::Namespace(join.path.clone()));
         plan.init(join.pointer.as_str(), Op::JoinNamespace { slot, kind: join.kind.flag });
@@ -66,7 +78,8 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
 /// later, the less of the set-up counts against the container's memory.
 pub(super) fn join_cgroups(plan: &mut Plan, cgroup: &Cgroup) {
     let v1 = cgroup.directories.iter().filter(|directory| !directory.is_v2());
-    let tasks = v1.map(|directory| cgroup.absolute(directory).join("tasks").as_path().into()).collect();
+    let tasks =
+        v1.map(|directory| cgroup.absolute(directory).join("tasks").as_path().into()).collect();
     let slot = match cgroup.v2_directory() {
         Some(_) => plan.descriptor(Descriptor::V2Tasks),
         None => NO_SLOT,
@@ -100,7 +113,9 @@ fn child(plan: &mut Plan, parts: &Parts<'_>, created: u64) -> Result<()> {
 fn maps(plan: &mut Plan, parts: &Parts<'_>) {
     let list = |map: Option<&Vec<LinuxIdMapping>>| {
         let lines = map.into_iter().flatten();
-        lines.map(|line| format!("{} {} {}\n", line.container_id(), line.host_id(), line.size())).collect::<String>()
+        lines
+            .map(|line| format!("{} {} {}\n", line.container_id(), line.host_id(), line.size()))
+            .collect::<String>()
     };
     let uids = list(parts.linux.and_then(|linux| linux.uid_mappings().as_ref()));
     let gids = list(parts.linux.and_then(|linux| linux.gid_mappings().as_ref()));
@@ -112,7 +127,9 @@ fn time_offsets(plan: &mut Plan, parts: &Parts<'_>) {
     let Some(offsets) = parts.linux.and_then(|linux| linux.time_offsets().as_ref()) else { return };
     let mut lines: Vec<String> = offsets
         .iter()
-        .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0)))
+        .map(|(clock, offset)| {
+            format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0))
+        })
         .collect();
     lines.sort_unstable();
     plan.init("/linux/timeOffsets", Op::TimeOffsets { text: lines.concat().into() });

@@ -1,8 +1,8 @@
 //! The plan of a process in a container that is there: another way in, the same
 //! way to execve.
 
-use super::clone_flags::{CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
 use super::cgroup::Cgroup;
+use super::clone_flags::{CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
 use super::namespaces::{Namespaces, names_of};
 use super::ops::Op;
 use super::process::{End, Program};
@@ -66,8 +66,15 @@ pub(crate) fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
 /// All namespaces of the container in one call, then a child where joining
 /// counts for children only.
 fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) -> Result<()> {
-    let joined = namespaces.join.iter().fold(namespaces.create, |flags, join| flags | join.kind.flag);
-    plan.host("", HostOp::Spawn { namespaces: names_of(0), into_cgroup: request.cgroup.is_some_and(|cgroup| cgroup.v2_directory().is_some()) });
+    let joined =
+        namespaces.join.iter().fold(namespaces.create, |flags, join| flags | join.kind.flag);
+    plan.host(
+        "",
+        HostOp::Spawn {
+            namespaces: names_of(0),
+            into_cgroup: request.cgroup.is_some_and(|cgroup| cgroup.v2_directory().is_some()),
+        },
+    );
     plan.init("", Op::Signals { reset: request.facts.ignored_signals });
     plan.init("", Op::Stdio {});
     if let Some(cgroup) = request.cgroup {
@@ -86,7 +93,10 @@ fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) ->
     }
     plan.init("", Op::Session {});
     if !request.no_new_keyring {
-        plan.init("", Op::Keyring { name: format!("_ses.{}", request.id).into(), label: "".into() });
+        plan.init(
+            "",
+            Op::Keyring { name: format!("_ses.{}", request.id).into(), label: "".into() },
+        );
     }
     Ok(())
 }

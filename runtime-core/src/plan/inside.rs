@@ -15,7 +15,10 @@ pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     let mounts = parts.namespaces.has(CLONE_NEWNS);
     if let Some(process) = parts.spec.process() {
         // Missing ones are made, before the root may become read-only.
-        plan.init("/process/cwd", Op::MakeDirectory { path: process.cwd().as_path().into(), mode: 0o755 });
+        plan.init(
+            "/process/cwd",
+            Op::MakeDirectory { path: process.cwd().as_path().into(), mode: 0o755 },
+        );
         if process.terminal() == Some(true) {
             super::process::console(plan, process, "/process", parts.request.console_size, true);
         } else {
@@ -41,7 +44,10 @@ pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     }
     let label = linux.mount_label().as_deref().unwrap_or_default();
     for (index, path) in linux.masked_paths().iter().flatten().enumerate() {
-        plan.init(item(LIST_MASKED, index), Op::MaskPath { path: path.into(), label: label.into() });
+        plan.init(
+            item(LIST_MASKED, index),
+            Op::MaskPath { path: path.into(), label: label.into() },
+        );
     }
     Ok(())
 }

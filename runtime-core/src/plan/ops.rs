@@ -293,7 +293,7 @@ macro_rules! calls {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u32)]
         pub enum Call {
-            $( #[doc = $text] $name = $number, )*
+            $( #[doc = concat!("`", $text, "`")] $name = $number, )*
         }
 
         impl Call {

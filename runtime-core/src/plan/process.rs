@@ -55,9 +55,11 @@ impl<'a> Program<'a> {
     pub(super) fn of_container(parts: &'a Parts<'a>) -> Result<Self> {
         let request = parts.request;
         let process = parts.spec.process().as_ref().ok_or_else(|| {
-            Error::config("/process", "process property must not be empty").hint("say what the container runs")
+            Error::config("/process", "process property must not be empty")
+                .hint("say what the container runs")
         })?;
-        let annotation = |name: &str| parts.spec.annotations().as_ref().and_then(|all| all.get(name));
+        let annotation =
+            |name: &str| parts.spec.annotations().as_ref().and_then(|all| all.get(name));
         Ok(Self {
             process,
             base: "/process",
@@ -65,7 +67,8 @@ impl<'a> Program<'a> {
             user_namespace: parts.namespaces.has(CLONE_NEWUSER),
             linux: parts.linux,
             first: true,
-            keep_groups: annotation("run.oci.keep_original_groups").is_some_and(|value| value == "1"),
+            keep_groups: annotation("run.oci.keep_original_groups")
+                .is_some_and(|value| value == "1"),
             end: if request.run { End::Run(parts) } else { End::Gate(parts) },
             pid_file: request.pid_file.clone(),
             pidfd_socket: request.pidfd_socket.clone(),
@@ -89,16 +92,26 @@ impl<'a> Program<'a> {
 }
 
 /// The terminal, from the devpts inside.
-pub(super) fn console(plan: &mut Plan, process: &Process, base: &str, given: Option<(u16, u16)>, mount: bool) {
+pub(super) fn console(
+    plan: &mut Plan,
+    process: &Process,
+    base: &str,
+    given: Option<(u16, u16)>,
+    mount: bool,
+) {
     let wanted = process.console_size().as_ref().map(|size| (size.height(), size.width()));
     let wanted = wanted.filter(|size| *size != (0, 0));
-    let (height, width) = wanted.or(given.map(|(rows, columns)| (rows.into(), columns.into()))).unwrap_or((0, 0));
-    plan.init(format!("{base}/terminal"), Op::Console {
-        mount: u64::from(mount),
-        width,
-        height,
-        uid: u64::from(process.user().uid()),
-    });
+    let (height, width) =
+        wanted.or(given.map(|(rows, columns)| (rows.into(), columns.into()))).unwrap_or((0, 0));
+    plan.init(
+        format!("{base}/terminal"),
+        Op::Console {
+            mount: u64::from(mount),
+            width,
+            height,
+            uid: u64::from(process.user().uid()),
+        },
+    );
 }
 
 /// All the steps from an unlimited init to execve.
@@ -156,11 +169,14 @@ fn load(plan: &mut Plan, filter: &Option<seccomp::Program>) {
         let [a, b, c, d] = instruction.k.to_ne_bytes();
         [code_low, code_high, instruction.jt, instruction.jf, a, b, c, d]
     });
-    plan.init("/linux/seccomp", Op::Seccomp {
-        program: program.collect(),
-        flags: filter.flags,
-        notify: u64::from(filter.notify),
-    });
+    plan.init(
+        "/linux/seccomp",
+        Op::Seccomp {
+            program: program.collect(),
+            flags: filter.flags,
+            notify: u64::from(filter.notify),
+        },
+    );
 }
 
 fn listener(plan: &mut Plan, linux: Option<&Linux>) -> Result<()> {
@@ -169,32 +185,45 @@ fn listener(plan: &mut Plan, linux: Option<&Linux>) -> Result<()> {
         Error::config("/linux/seccomp/listenerPath", "SCMP_ACT_NOTIFY needs an agent to ask")
             .hint("set listenerPath to the agent's socket")
     })?;
-    let metadata = profile.and_then(|profile| profile.listener_metadata().clone()).unwrap_or_default();
+    let metadata =
+        profile.and_then(|profile| profile.listener_metadata().clone()).unwrap_or_default();
     plan.host("/linux/seccomp/listenerPath", HostOp::Listener { socket, metadata });
     Ok(())
 }
 
 /// Labels that take effect at execve.
 fn labels(plan: &mut Plan, program: &Program<'_>) {
-    if let Some(profile) = program.process.apparmor_profile().as_ref().filter(|name| !name.is_empty()) {
-        plan.init(program.at("apparmorProfile"), Op::ExecLabel {
-            path: "self/attr/apparmor/exec".into(),
-            fallback: "self/attr/exec".into(),
-            value: format!("exec {profile}").into(),
-        });
+    if let Some(profile) =
+        program.process.apparmor_profile().as_ref().filter(|name| !name.is_empty())
+    {
+        plan.init(
+            program.at("apparmorProfile"),
+            Op::ExecLabel {
+                path: "self/attr/apparmor/exec".into(),
+                fallback: "self/attr/exec".into(),
+                value: format!("exec {profile}").into(),
+            },
+        );
     }
-    if let Some(label) = program.process.selinux_label().as_ref().filter(|label| !label.is_empty()) {
-        plan.init(program.at("selinuxLabel"), Op::ExecLabel {
-            path: "self/attr/exec".into(),
-            fallback: "".into(),
-            value: label.into(),
-        });
+    if let Some(label) = program.process.selinux_label().as_ref().filter(|label| !label.is_empty())
+    {
+        plan.init(
+            program.at("selinuxLabel"),
+            Op::ExecLabel {
+                path: "self/attr/exec".into(),
+                fallback: "".into(),
+                value: label.into(),
+            },
+        );
     }
 }
 
 fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
     if let Some(wanted) = program.process.scheduler() {
-        plan.init(program.at("scheduler"), Op::Scheduler { attr: Scheduler::of(wanted).to_bytes() });
+        plan.init(
+            program.at("scheduler"),
+            Op::Scheduler { attr: Scheduler::of(wanted).to_bytes() },
+        );
     }
     if let Some(wanted) = program.process.io_priority() {
         let priority = u64::from(io_priority(*wanted));
@@ -208,11 +237,14 @@ fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
     }
     if let Some(wanted) = linux.memory_policy() {
         let policy = MemoryPolicy::of(wanted)?;
-        plan.init("/linux/memoryPolicy", Op::MemoryPolicy {
-            mode: u64::from(policy.mode),
-            nodes: policy.nodes.iter().flat_map(|word| word.to_ne_bytes()).collect(),
-            max_node: policy.nodes.len() as u64 * 64 + 1,
-        });
+        plan.init(
+            "/linux/memoryPolicy",
+            Op::MemoryPolicy {
+                mode: u64::from(policy.mode),
+                nodes: policy.nodes.iter().flat_map(|word| word.to_ne_bytes()).collect(),
+                max_node: policy.nodes.len() as u64 * 64 + 1,
+            },
+        );
     }
     Ok(())
 }
@@ -220,7 +252,8 @@ fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
 /// Before the change of user, which the kernel checks against them. In a user
 /// namespace nobody may raise a limit: the host side does.
 fn limits(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
-    let limits = rlimits::resolve(program.process.rlimits().as_deref().unwrap_or_default(), program.base);
+    let limits =
+        rlimits::resolve(program.process.rlimits().as_deref().unwrap_or_default(), program.base);
     if limits.is_empty() {
         return Ok(());
     }
@@ -249,26 +282,36 @@ fn identity(plan: &mut Plan, program: &Program<'_>, until_filter: u64) {
         false => (facts.permitted & facts.bounding, facts.bounding),
     };
     let base = program.at("capabilities");
-    let (sets, notices) = CapabilitySets::of(program.process.capabilities().as_ref(), available, &base);
+    let (sets, notices) =
+        CapabilitySets::of(program.process.capabilities().as_ref(), available, &base);
     plan.notices.extend(notices);
     let until_filter = until_filter & available;
     plan.init(base.as_str(), Op::Bounding { drop: bounding & !sets.bounding });
-    plan.init(program.at("cwd"), Op::WorkDirectory { path: program.process.cwd().as_path().into() });
+    plan.init(
+        program.at("cwd"),
+        Op::WorkDirectory { path: program.process.cwd().as_path().into() },
+    );
     let user = User::of(program.process.user());
-    plan.init(program.at("user"), Op::User {
-        uid: user.uid.into(),
-        gid: user.gid.into(),
-        groups: user.groups.iter().flat_map(|gid| gid.to_ne_bytes()).collect(),
-        set_groups: u64::from(!program.keep_groups),
-        umask: user.umask.into(),
-    });
-    plan.init(base, Op::Capabilities {
-        effective: sets.effective,
-        permitted: sets.permitted,
-        inheritable: sets.inheritable,
-        ambient: sets.ambient,
-        until_filter,
-    });
+    plan.init(
+        program.at("user"),
+        Op::User {
+            uid: user.uid.into(),
+            gid: user.gid.into(),
+            groups: user.groups.iter().flat_map(|gid| gid.to_ne_bytes()).collect(),
+            set_groups: u64::from(!program.keep_groups),
+            umask: user.umask.into(),
+        },
+    );
+    plan.init(
+        base,
+        Op::Capabilities {
+            effective: sets.effective,
+            permitted: sets.permitted,
+            inheritable: sets.inheritable,
+            ambient: sets.ambient,
+            until_filter,
+        },
+    );
 }
 
 fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
@@ -276,7 +319,8 @@ fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
     if !environment.has_home {
         plan.init(program.at("env"), Op::Home { uid: program.process.user().uid().into() });
     }
-    let name = program.process.args().iter().flatten().next().map(String::as_str).unwrap_or_default();
+    let name =
+        program.process.args().iter().flatten().next().map(String::as_str).unwrap_or_default();
     let searched = !name.contains('/');
     let mut candidates: List =
         executable::candidates(name, environment.get("PATH")).into_iter().map(Into::into).collect();
@@ -284,7 +328,10 @@ fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
         // Nowhere to look: the name alone, for the error to say.
         candidates.push(name.into());
     }
-    plan.init(program.at("args/0"), Op::FindExecutable { candidates, searched: u64::from(searched) });
+    plan.init(
+        program.at("args/0"),
+        Op::FindExecutable { candidates, searched: u64::from(searched) },
+    );
     environment
 }
 
@@ -294,7 +341,10 @@ fn ready(plan: &mut Plan, program: &Program<'_>) {
         plan.host(program.at("oomScoreAdj"), HostOp::OomScore(i64::from(score)));
     }
     if program.process.terminal() == Some(true) {
-        plan.host(program.at("terminal"), HostOp::Console { socket: program.console_socket.clone() });
+        plan.host(
+            program.at("terminal"),
+            HostOp::Console { socket: program.console_socket.clone() },
+        );
     }
     if program.first {
         plan.host("", HostOp::RecordCreated);
@@ -345,11 +395,14 @@ fn execute(plan: &mut Plan, program: &Program<'_>, environment: Environment) {
     if !environment.has_home {
         env.push("HOME=/".into());
     }
-    plan.init(program.at("args"), Op::Exec {
-        args: program.process.args().iter().flatten().map(Into::into).collect(),
-        env,
-        home: u64::from(!environment.has_home),
-    });
+    plan.init(
+        program.at("args"),
+        Op::Exec {
+            args: program.process.args().iter().flatten().map(Into::into).collect(),
+            env,
+            home: u64::from(!environment.has_home),
+        },
+    );
 }
 
 /// Where a container finds its notification socket.

@@ -2,11 +2,11 @@
 
 use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNS, CLONE_NEWUSER};
 use super::container::Parts;
-use super::{devices, enter};
 use super::mounts::options::MountOptions;
 use super::ops::{NO_SLOT, Op};
 use super::wire::Text;
 use super::{Action, Plan};
+use super::{devices, enter};
 use crate::bundle::{below_root, item};
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::plan::cgroup::Mode;
@@ -57,13 +57,19 @@ fn open(plan: &mut Plan, parts: &Parts<'_>) {
         0 => MS_SLAVE | MS_REC,
         flags => flags,
     };
-    plan.init("/linux/rootfsPropagation", Op::RootPropagation {
-        flags,
-        parent_private: u64::from(!parts.request.no_pivot),
-        rootfs: rootfs.clone(),
-    });
+    plan.init(
+        "/linux/rootfsPropagation",
+        Op::RootPropagation {
+            flags,
+            parent_private: u64::from(!parts.request.no_pivot),
+            rootfs: rootfs.clone(),
+        },
+    );
     plan.init("/root/path", Op::OpenRootfs { path: rootfs });
-    if parts.linux.is_some_and(|linux| linux.masked_paths().as_ref().is_some_and(|paths| !paths.is_empty())) {
+    if parts
+        .linux
+        .is_some_and(|linux| linux.masked_paths().as_ref().is_some_and(|paths| !paths.is_empty()))
+    {
         plan.init("/linux/maskedPaths", Op::OpenNull {});
     }
 }
@@ -102,7 +108,11 @@ fn one(
         return Ok(());
     }
     if options.flags & MS_REMOUNT != 0 {
-        let op = Op::Remount { target: target.as_path().into(), flags: options.flags, data: options.data.into() };
+        let op = Op::Remount {
+            target: target.as_path().into(),
+            flags: options.flags,
+            data: options.data.into(),
+        };
         plan.init(pointer, op);
         return Ok(());
     }
@@ -116,23 +126,29 @@ fn one(
         later.push((pointer.to_owned(), op));
         flags &= !MS_RDONLY;
     }
-    plan.init(pointer, Op::MountFs {
-        target: target.as_path().into(),
-        source: mount.source().as_deref().unwrap_or(Path::new(fstype)).into(),
-        fstype: fstype.into(),
-        flags,
-        data: data.into(),
-        propagation: propagation_word(&options.propagation),
-        attr_set: options.tree_set,
-        attr_clear: options.tree_clear,
-        copy_up: u64::from(options.copy_up && fstype == "tmpfs"),
-    });
+    plan.init(
+        pointer,
+        Op::MountFs {
+            target: target.as_path().into(),
+            source: mount.source().as_deref().unwrap_or(Path::new(fstype)).into(),
+            fstype: fstype.into(),
+            flags,
+            data: data.into(),
+            propagation: propagation_word(&options.propagation),
+            attr_set: options.tree_set,
+            attr_clear: options.tree_clear,
+            copy_up: u64::from(options.copy_up && fstype == "tmpfs"),
+        },
+    );
     Ok(())
 }
 
 fn refuse_id_map(mount: &Mount, options: &MountOptions, pointer: &str) -> Result<()> {
-    if options.id_map.is_some() || mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
-        return Err(Error::new(ErrorKind::Unsupported, "id-mapped mounts are not built yet").at(pointer));
+    if options.id_map.is_some() || mount.uid_mappings().is_some() || mount.gid_mappings().is_some()
+    {
+        return Err(
+            Error::new(ErrorKind::Unsupported, "id-mapped mounts are not built yet").at(pointer)
+        );
     }
     Ok(())
 }
@@ -140,16 +156,26 @@ fn refuse_id_map(mount: &Mount, options: &MountOptions, pointer: &str) -> Result
 /// A relative destination is one of the root, as users of older versions of the spec wrote it.
 fn destination(plan: &mut Plan, mount: &Mount, pointer: &str) -> PathBuf {
     if !mount.destination().is_absolute() {
-        let message = format!("mount destination {} is not absolute: taken as below /", mount.destination().display());
+        let message = format!(
+            "mount destination {} is not absolute: taken as below /",
+            mount.destination().display()
+        );
         plan.notices.push(Notice::new(pointer, message));
     }
     below_root(mount.destination())
 }
 
-fn bind(parts: &Parts<'_>, mount: &Mount, options: &MountOptions, target: &Path, pointer: &str) -> Result<Op> {
+fn bind(
+    parts: &Parts<'_>,
+    mount: &Mount,
+    options: &MountOptions,
+    target: &Path,
+    pointer: &str,
+) -> Result<Op> {
     let source = mount.source().as_ref().filter(|source| !source.as_os_str().is_empty());
     let source = source.ok_or_else(|| {
-        Error::config(pointer, "a bind mount needs a source").hint("set source to a path of the host")
+        Error::config(pointer, "a bind mount needs a source")
+            .hint("set source to a path of the host")
     })?;
     Ok(bind_op(&parts.request.bundle.dir().join(source), target, options))
 }
@@ -187,7 +213,8 @@ fn labelled(parts: &Parts<'_>, data: &str, fstype: &str) -> String {
 
 fn is_bound_dev(mount: &Mount) -> bool {
     let options = mount.options().as_deref().unwrap_or_default();
-    let bound = mount.typ().as_deref() == Some("bind") || options.iter().any(|option| option == "bind" || option == "rbind");
+    let bound = mount.typ().as_deref() == Some("bind")
+        || options.iter().any(|option| option == "bind" || option == "rbind");
     bound && below_root(mount.destination()) == Path::new("/dev")
 }
 
@@ -196,12 +223,14 @@ fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) {
     let has = |plan: &Plan, wanted: fn(&Op) -> bool| {
         plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if wanted(op)))
     };
-    if let Some(cgroup) = &parts.cgroup {
-        if !has(plan, |op| matches!(op, Op::JoinCgroups { .. })) {
-            enter::join_cgroups(plan, cgroup);
-        }
+    if let Some(cgroup) = &parts.cgroup
+        && !has(plan, |op| matches!(op, Op::JoinCgroups { .. }))
+    {
+        enter::join_cgroups(plan, cgroup);
     }
-    if parts.namespaces.creates(CLONE_NEWCGROUP) && !has(plan, |op| matches!(op, Op::Unshare { flags: CLONE_NEWCGROUP })) {
+    if parts.namespaces.creates(CLONE_NEWCGROUP)
+        && !has(plan, |op| matches!(op, Op::Unshare { flags: CLONE_NEWCGROUP }))
+    {
         plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWCGROUP });
     }
 }
@@ -229,29 +258,57 @@ fn cgroup_mount(
         return Ok(());
     }
     let plain = options.flags & !MS_RDONLY;
-    plan.init(pointer, filesystem(target, "tmpfs", "tmpfs", plain, "mode=755", &options.propagation));
+    plan.init(
+        pointer,
+        filesystem(target, "tmpfs", "tmpfs", plain, "mode=755", &options.propagation),
+    );
     for directory in cgroup.directories.iter().filter(|directory| !directory.is_v2()) {
         let name = Path::new(&directory.mount).file_name().map_or_else(PathBuf::new, PathBuf::from);
         let place = target.join(&name);
         let op = if own_namespace {
-            filesystem(&place, "cgroup", "cgroup", options.flags, &directory.controllers.join(","), &[])
+            filesystem(
+                &place,
+                "cgroup",
+                "cgroup",
+                options.flags,
+                &directory.controllers.join(","),
+                &[],
+            )
         } else {
             bind_op(&cgroup.absolute(directory), &place, options)
         };
         plan.init(pointer, op);
         for controller in directory.controllers.iter().filter(|_| directory.controllers.len() > 1) {
             let path = target.join(controller);
-            plan.init(pointer, Op::Symlink { path: path.as_path().into(), content: name.as_path().into(), replace: 0 });
+            plan.init(
+                pointer,
+                Op::Symlink {
+                    path: path.as_path().into(),
+                    content: name.as_path().into(),
+                    replace: 0,
+                },
+            );
         }
     }
     if options.flags & MS_RDONLY != 0 {
-        let op = Op::Remount { target: target.into(), flags: options.flags | libc::MS_BIND, data: "".into() };
+        let op = Op::Remount {
+            target: target.into(),
+            flags: options.flags | libc::MS_BIND,
+            data: "".into(),
+        };
         later.push((pointer.to_owned(), op));
     }
     Ok(())
 }
 
-fn filesystem(target: &Path, fstype: &str, source: &str, flags: u64, data: &str, propagation: &[u64]) -> Op {
+fn filesystem(
+    target: &Path,
+    fstype: &str,
+    source: &str,
+    flags: u64,
+    data: &str,
+    propagation: &[u64],
+) -> Op {
     Op::MountFs {
         target: target.into(),
         source: source.into(),
@@ -272,15 +329,18 @@ fn nodes(plan: &mut Plan, parts: &Parts<'_>) {
     // A user namespace may not make device nodes: the host's are shown.
     let bind = u64::from(parts.namespaces.has(CLONE_NEWUSER));
     for device in devices {
-        plan.init(device.pointer.as_str(), Op::Device {
-            path: device.path.as_path().into(),
-            mode: u64::from(device.kind.mode() | device.permissions),
-            major: u64::from(device.major),
-            minor: u64::from(device.minor),
-            uid: u64::from(device.uid),
-            gid: u64::from(device.gid),
-            bind,
-        });
+        plan.init(
+            device.pointer.as_str(),
+            Op::Device {
+                path: device.path.as_path().into(),
+                mode: u64::from(device.kind.mode() | device.permissions),
+                major: u64::from(device.major),
+                minor: u64::from(device.minor),
+                uid: u64::from(device.uid),
+                gid: u64::from(device.gid),
+                bind,
+            },
+        );
     }
     for (path, content) in LINKS {
         plan.init("", Op::Symlink { path: path.into(), content: content.into(), replace: 0 });
@@ -303,4 +363,3 @@ pub(super) fn change(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     }
     Ok(())
 }
-

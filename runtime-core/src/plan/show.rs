@@ -28,19 +28,24 @@ impl Plan {
     fn cgroup_lines(&self, step: &Step) -> Vec<(String, &str)> {
         use super::cgroup::CgroupOp;
         let Some(cgroup) = &self.cgroup else { return Vec::new() };
-        let belongs = |op: &CgroupOp| match (&step.action, op) {
-            (Action::Host(HostOp::LimitCgroup), CgroupOp::Write { .. } | CgroupOp::FilterDevices { .. }) => true,
-            (Action::Init(Op::JoinCgroups { .. }), CgroupOp::Join { .. }) => true,
-            (
-                Action::Host(HostOp::MakeCgroup),
-                CgroupOp::MakeDirectory { .. }
-                | CgroupOp::InheritCpuset { .. }
-                | CgroupOp::EnableControllers { .. }
-                | CgroupOp::Delegate { .. },
-            ) => true,
+        let belongs = |op: &CgroupOp| match &step.action {
+            Action::Host(HostOp::MakeCgroup) => !matches!(
+                op,
+                CgroupOp::Write { .. } | CgroupOp::FilterDevices { .. } | CgroupOp::Join { .. }
+            ),
+            Action::Host(HostOp::LimitCgroup) => {
+                matches!(op, CgroupOp::Write { .. } | CgroupOp::FilterDevices { .. })
+            }
+            Action::Init(Op::JoinCgroups { .. }) => matches!(op, CgroupOp::Join { .. }),
             _ => false,
         };
-        cgroup.ops.iter().zip(cgroup.lines()).filter(|(op, _)| belongs(op)).map(|(_, line)| line).collect()
+        cgroup
+            .ops
+            .iter()
+            .zip(cgroup.lines())
+            .filter(|(op, _)| belongs(op))
+            .map(|(_, line)| line)
+            .collect()
     }
 }
 
@@ -74,14 +79,20 @@ fn host_op(op: &HostOp) -> String {
         HostOp::UidMap(map) => format!("map user ids (inside outside count): {}", map_line(map)),
         HostOp::GidMap(map) => format!("map group ids (inside outside count): {}", map_line(map)),
         HostOp::OomScore(score) => format!("set oom_score_adj to {score}"),
-        HostOp::Hook(hook) => format!("run {} hook {}: {}", hook.kind, hook.index, hook.args.join(" ")),
+        HostOp::Hook(hook) => {
+            format!("run {} hook {}: {}", hook.kind, hook.index, hook.args.join(" "))
+        }
         HostOp::Rlimit { resource, soft, hard } => rlimit(*resource, *soft, *hard),
         HostOp::RecordCreated => "record the container as created".to_owned(),
         HostOp::PidFile(path) => format!("write the pid to {}", path.display()),
         HostOp::SendPidfd { socket, .. } => format!("send the pidfd to {}", socket.display()),
-        HostOp::Console { socket: Some(socket) } => format!("send the terminal to {}", socket.display()),
+        HostOp::Console { socket: Some(socket) } => {
+            format!("send the terminal to {}", socket.display())
+        }
         HostOp::Console { socket: None } => "keep the terminal for the caller".to_owned(),
-        HostOp::Listener { socket, .. } => format!("send the seccomp listener to {}", socket.display()),
+        HostOp::Listener { socket, .. } => {
+            format!("send the seccomp listener to {}", socket.display())
+        }
         HostOp::Release { point } => format!("let init go on: {}", point_name(*point)),
     }
 }
@@ -111,14 +122,21 @@ fn point_name(number: u64) -> &'static str {
 /// One operation of init.
 pub(super) fn init_op(op: &Op) -> String {
     match op {
-        Op::JoinProcess { flags, .. } => format!("join the namespaces of the container: {}", names_of(*flags).join(", ")),
+        Op::JoinProcess { flags, .. } => {
+            format!("join the namespaces of the container: {}", names_of(*flags).join(", "))
+        }
         Op::JoinNamespace { kind, slot } => {
-            format!("join the {} namespace of descriptor {slot}", name_of(*kind).unwrap_or("unknown"))
+            format!(
+                "join the {} namespace of descriptor {slot}",
+                name_of(*kind).unwrap_or("unknown")
+            )
         }
         Op::Unshare { flags } => format!("make namespaces: {}", names_of(*flags).join(", ")),
         Op::TimeOffsets { text } => format!("set clock offsets: {}", map_line(&text.to_string())),
         Op::Fork { flags: 0 } => "go on in a child".to_owned(),
-        Op::Fork { flags } => format!("go on in a child in new namespaces: {}", names_of(*flags).join(", ")),
+        Op::Fork { flags } => {
+            format!("go on in a child in new namespaces: {}", names_of(*flags).join(", "))
+        }
         Op::BecomeRoot {} => "become root of the user namespace".to_owned(),
         Op::Sync { point } => format!("wait for the host: {}", point_name(*point)),
         Op::Session {} => "start a session".to_owned(),
@@ -129,15 +147,22 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::OpenRoot {} => "take the root as it is".to_owned(),
         Op::MountFs { target, source, fstype, flags, data, copy_up, .. } => {
             let copy = if *copy_up == 1 { ", with what it covers" } else { "" };
-            format!("mount {source} on {target} type {fstype} ({}){copy}", options(*flags, &data.to_string()))
+            format!(
+                "mount {source} on {target} type {fstype} ({}){copy}",
+                options(*flags, &data.to_string())
+            )
         }
         Op::MountBind { target, source, slot, recursive, set, clear, .. } => {
             let kind = if *recursive == 1 { "rbind" } else { "bind" };
-            let from = if *slot == NO_SLOT { source.to_string() } else { format!("descriptor {slot}") };
-            let cleared = if *clear == 0 { String::new() } else { format!(" not ({})", options(*clear, "")) };
+            let from =
+                if *slot == NO_SLOT { source.to_string() } else { format!("descriptor {slot}") };
+            let cleared =
+                if *clear == 0 { String::new() } else { format!(" not ({})", options(*clear, "")) };
             format!("{kind} {from} on {target} ({}){cleared}", options(*set, ""))
         }
-        Op::Remount { target, flags, data } => format!("remount {target} ({})", options(*flags, &data.to_string())),
+        Op::Remount { target, flags, data } => {
+            format!("remount {target} ({})", options(*flags, &data.to_string()))
+        }
         Op::Rlimit { resource, soft, hard } => {
             rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), *soft, *hard)
         }
@@ -182,21 +207,34 @@ pub(super) fn init_op(op: &Op) -> String {
             format!("become user {uid} group {gid} groups [{}] umask {umask:03o}", groups.join(" "))
         }
         Op::Capabilities { effective, permitted, inheritable, ambient, until_filter } => {
-            let kept = if *until_filter == 0 { String::new() } else { format!(", until the filter also {until_filter:#x}") };
-            format!("set capabilities effective {effective:#x} permitted {permitted:#x} inheritable {inheritable:#x} ambient {ambient:#x}{kept}")
+            let kept = if *until_filter == 0 {
+                String::new()
+            } else {
+                format!(", until the filter also {until_filter:#x}")
+            };
+            format!(
+                "set capabilities effective {effective:#x} permitted {permitted:#x} inheritable {inheritable:#x} ambient {ambient:#x}{kept}"
+            )
         }
         Op::Home { uid } => format!("look up the home of user {uid}"),
         Op::FindExecutable { candidates, .. } => format!("find the program: {}", words(candidates)),
         Op::Stdio {} => "put standard streams in place".to_owned(),
-        Op::PassDescriptors { first, count } => format!("hand on {count} descriptors from slot {first}"),
+        Op::PassDescriptors { first, count } => {
+            format!("hand on {count} descriptors from slot {first}")
+        }
         Op::Seccomp { program, flags, notify } => {
             let listener = if *notify == 1 { ", with a listener" } else { "" };
-            format!("load a seccomp filter of {} instructions, flags {flags:#x}{listener}", program.len() / 8)
+            format!(
+                "load a seccomp filter of {} instructions, flags {flags:#x}{listener}",
+                program.len() / 8
+            )
         }
         Op::Gate {} => "wait for start".to_owned(),
         Op::CloseOnExec { from } => format!("close descriptors from {from} on at execve"),
         Op::Signals { reset } => format!("unblock signals, reset ignored ones {reset:#x}"),
-        Op::Exec { args, env, .. } => format!("execve {} with {} variables", words(args), env.len()),
+        Op::Exec { args, env, .. } => {
+            format!("execve {} with {} variables", words(args), env.len())
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A plan: what is to be done, by which side, in what order, and why.
 
+use super::cgroup::CgroupPlan;
 use super::ops::{MAGIC, Op, slot};
 use super::wire::Writer;
-use super::cgroup::CgroupPlan;
 use crate::error::{Error, ErrorKind, Notice, Result};
 use serde::Serialize;
 use std::os::fd::RawFd;
@@ -31,7 +31,9 @@ impl HostHook {
         let Self { kind, index, .. } = self;
         Error::new(
             ErrorKind::Hook,
-            format!("error running {kind} hook #{index}: {why}, stdout: {output}, stderr: {errors}"),
+            format!(
+                "error running {kind} hook #{index}: {why}, stdout: {output}, stderr: {errors}"
+            ),
         )
         .at(format!("/hooks/{kind}/{index}"))
     }
@@ -183,7 +185,11 @@ impl Plan {
     }
 
     /// Init stops at `point`; the host side does what `meanwhile` adds, and lets it go on.
-    pub(crate) fn sync(&mut self, point: u64, meanwhile: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn sync(
+        &mut self,
+        point: u64,
+        meanwhile: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         self.init("", Op::Sync { point });
         meanwhile(self)?;
         self.host("", HostOp::Release { point });
@@ -198,10 +204,12 @@ impl Plan {
 
     /// The bytes that init reads. `table` has a descriptor for each slot, or -1.
     pub fn encode(&self, table: &[RawFd]) -> Vec<u8> {
-        let ops = || self.steps.iter().enumerate().filter_map(|(place, step)| match &step.action {
-            Action::Init(op) => Some((place as u64, op)),
-            Action::Host(_) => None,
-        });
+        let ops = || {
+            self.steps.iter().enumerate().filter_map(|(place, step)| match &step.action {
+                Action::Init(op) => Some((place as u64, op)),
+                Action::Host(_) => None,
+            })
+        };
         let mut out = Writer::with_capacity(16 * 1024);
         out.word(MAGIC);
         out.word(table.len() as u64);
@@ -215,4 +223,3 @@ impl Plan {
         out.into_bytes()
     }
 }
-

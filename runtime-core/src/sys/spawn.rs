@@ -3,7 +3,9 @@
 //! the child.
 #![allow(unsafe_code)]
 
-use super::processor::{SYS_EXECVEAT, SYS_EXIT, SYS_FCNTL, clone_arguments, clone_calling, raw_syscall};
+use super::processor::{
+    SYS_EXECVEAT, SYS_EXIT, SYS_FCNTL, clone_arguments, clone_calling, raw_syscall,
+};
 use std::ffi::{CStr, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -97,7 +99,8 @@ pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
 fn clone(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
     match clone3(start, child, true) {
         Err(error)
-            if start.cgroup.is_none() && matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {}
+            if start.cgroup.is_none()
+                && matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {}
         answer => return answer,
     }
     let blocked = super::signal::BlockAll::new()?;
@@ -129,7 +132,8 @@ fn clone3(start: &Start<'_>, child: &mut Child, newest: bool) -> io::Result<(i32
     }
     let call = [&raw const arguments as usize, size_of::<CloneArgs>(), 0, 0, 0];
     // SAFETY: CLONE_VFORK keeps this frame, with the stack and `child`, in place until the child has left it.
-    let answer = unsafe { clone_calling(libc::SYS_clone3 as usize, call, run, (&raw mut *child).cast()) };
+    let answer =
+        unsafe { clone_calling(libc::SYS_clone3 as usize, call, run, (&raw mut *child).cast()) };
     finish(answer, &pidfd)
 }
 
@@ -140,7 +144,8 @@ fn clone_old(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)>
     let flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | start.namespaces | libc::SIGCHLD as u64;
     let call = clone_arguments(flags, top, &raw mut pidfd as u64);
     // SAFETY: as in `clone3`.
-    let answer = unsafe { clone_calling(libc::SYS_clone as usize, call, run, (&raw mut *child).cast()) };
+    let answer =
+        unsafe { clone_calling(libc::SYS_clone as usize, call, run, (&raw mut *child).cast()) };
     finish(answer, &pidfd)
 }
 
@@ -148,8 +153,10 @@ fn finish(answer: isize, pidfd: &RawFd) -> io::Result<(i32, OwnedFd)> {
     if answer < 0 {
         return Err(io::Error::from_raw_os_error(-answer as i32));
     }
-    // SAFETY: the kernel wrote a new descriptor there, seen through the reference after the call.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(std::ptr::read_volatile(pidfd)) };
+    // SAFETY: a reference is valid; the kernel wrote there, which the compiler cannot know.
+    let number = unsafe { std::ptr::read_volatile(pidfd) };
+    // SAFETY: a new descriptor, which nobody else has.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(number) };
     Ok((answer as i32, pidfd))
 }
 
@@ -160,7 +167,9 @@ extern "C" fn run(child: *mut c_void) -> ! {
     let data = unsafe { &mut *child };
     for index in 0..data.keep_count {
         // SAFETY: within the slice that the parent gave.
-        let fd = unsafe { *data.keep.add(index) };
+        let place = unsafe { data.keep.add(index) };
+        // SAFETY: as above; the parent waits and does not write.
+        let fd = unsafe { *place };
         // SAFETY: F_SETFD takes numbers only.
         unsafe { raw_syscall(SYS_FCNTL, [fd as usize, libc::F_SETFD as usize, 0, 0, 0]) };
     }
@@ -186,6 +195,10 @@ mod tests {
     fn libc_still_has_zero_for_clone_into_cgroup() {
         #[allow(deprecated)]
         let trap = libc::CLONE_INTO_CGROUP;
-        assert_ne!(trap as u64, super::CLONE_INTO_CGROUP, "libc is mended: its constants can be used");
+        assert_ne!(
+            trap as u64,
+            super::CLONE_INTO_CGROUP,
+            "libc is mended: its constants can be used"
+        );
     }
 }
