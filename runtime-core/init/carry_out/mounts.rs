@@ -113,7 +113,7 @@ impl State {
         let changed = (set, clear) != (0, 0);
         let old_way = changed
             && match sys::mount_setattr(tree.raw(), false, set, clear, 0) {
-                Err(errno::ENOSYS) => true,
+                Err(errno) if errno::is_missing(errno) => true,
                 answer => {
                     answer.during(Call::MountSetattr)?;
                     false

@@ -1,8 +1,10 @@
 //! From a plan to a running init: its descriptors, its image, its clone.
 
+use super::cgroup::LiveCgroup;
 use super::channel::Channel;
 use super::image;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::cgroup::Cgroup;
 use crate::plan::ops::slot;
 use crate::plan::{Descriptor, Plan};
 use crate::sys;
@@ -25,6 +27,9 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) cgroup: Option<OwnedFd>,
     /// The process whose namespaces are joined.
     pub(crate) process: Option<BorrowedFd<'a>>,
+    /// The cgroup that `cgroup` is part of, and a process whose place in it does
+    /// when it takes no processes itself.
+    pub(crate) beside: Option<(&'a Cgroup, i32)>,
     /// How long init may be silent.
     pub(crate) patience: Option<Duration>,
 }
@@ -85,11 +90,20 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
     }
     debug_assert!(handed.len() as u64 >= slot::FIRST_FREE);
     let directory = surroundings.directory.unwrap_or(Path::new("/"));
-    let first = launch(plan, &handed, directory, surroundings.cgroup.as_ref().map(AsFd::as_fd));
+    let launch_in = |handed: &[Handed<'_>], cgroup: Option<&OwnedFd>| {
+        launch(plan, handed, directory, cgroup.map(AsFd::as_fd))
+    };
+    let first = launch_in(&handed, surroundings.cgroup.as_ref());
     let started = match (first, surroundings.cgroup, v2_slot) {
-        (Err(error), Some(cgroup), Some(place)) if cannot_start_inside(&error) => {
+        (Err(error), Some(_), _) if error.errno() == Some(libc::EBUSY) => {
+            let beside = beside(surroundings.beside)?.ok_or(error)?;
+            launch_in(&handed, Some(&beside))?
+        }
+        (Err(error), Some(cgroup), Some(place)) if sys::spawn::is_too_new(error.errno()) => {
+            let cgroup = if is_inner(&cgroup) { beside(surroundings.beside)? } else { None }
+                .unwrap_or(cgroup);
             handed[place] = Handed::Owned(above(open_tasks(&cgroup)?, lowest)?);
-            launch(plan, &handed, directory, None)?
+            launch_in(&handed, None)?
         }
         (first, ..) => first?,
     };
@@ -114,9 +128,20 @@ fn launch(
     sys::spawn::spawn(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
 }
 
-/// Starting in a cgroup is of Linux 5.7; before, init moves itself.
-fn cannot_start_inside(error: &Error) -> bool {
-    matches!(error.errno(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
+/// The cgroup of the container's first process. One that passes controllers on to
+/// cgroups below it, as a container with systemd in it does, takes no processes.
+fn beside(place: Option<(&Cgroup, i32)>) -> Result<Option<OwnedFd>> {
+    let Some((cgroup, pid)) = place else { return Ok(None) };
+    LiveCgroup::open(cgroup.clone())?.v2_descriptor_of(pid)
+}
+
+/// Asked before Linux 5.7, where init moves itself and cannot look for another.
+fn is_inner(cgroup: &OwnedFd) -> bool {
+    let mut controllers = [0; 1];
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(cgroup, "cgroup.subtree_control", flags, Mode::empty())
+        .and_then(|file| nix::unistd::read(&file, &mut controllers))
+        .is_ok_and(|length| length > 0 && controllers != *b"\n")
 }
 
 fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {

@@ -33,9 +33,11 @@ impl Container {
         check_terminal(&process, &options)?;
         let place = sub_cgroup(&record, &options.cgroup)?;
         let cgroup = place.clone().map(LiveCgroup::open).transpose()?;
+        let whole_cgroup = options.cgroup.is_empty();
         let facts = facts::gather(false)?;
         let plan = plan::exec(&ExecRequest {
             id: &self.id,
+            pid: u64::from(record.pid.cast_unsigned()),
             spec: &spec,
             process: &process,
             facts: &facts,
@@ -55,6 +57,7 @@ impl Container {
             given: options.fds,
             cgroup: None,
             process: Some(target.pidfd.as_fd()),
+            beside: place.as_ref().filter(|_| whole_cgroup).map(|place| (place, record.pid)),
             patience: patience(&plan),
         };
         let outcome =

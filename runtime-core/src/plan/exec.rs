@@ -15,6 +15,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub(crate) struct ExecRequest<'a> {
     pub(crate) id: &'a str,
+    /// The container's first process.
+    pub(crate) pid: u64,
     /// The container's configuration as it was at creation.
     pub(crate) spec: &'a Spec,
     pub(crate) process: &'a Process,
@@ -83,7 +85,7 @@ fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) ->
     }
     if joined != 0 {
         let slot = plan.descriptor(Descriptor::Process);
-        plan.init("/linux/namespaces", Op::JoinProcess { slot, flags: joined });
+        plan.init("/linux/namespaces", Op::JoinProcess { slot, flags: joined, pid: request.pid });
     }
     if joined & CLONE_NEWUSER != 0 {
         plan.init("/linux/namespaces", Op::BecomeRoot {});

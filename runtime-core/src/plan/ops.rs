@@ -85,8 +85,8 @@ macro_rules! operations {
 
 operations! {
     /// Join the namespaces in `flags` of the process behind the pidfd in `slot`
-    /// (setns with a pidfd, Linux 5.8).
-    JoinProcess = 1 { slot: Word, flags: Word }
+    /// (setns with a pidfd, Linux 5.8; before, by the files of `/proc/PID/ns`).
+    JoinProcess = 1 { slot: Word, flags: Word, pid: Word }
     /// Join one namespace by its file in `slot`; `kind` is its CLONE_NEW flag.
     JoinNamespace = 2 { slot: Word, kind: Word }
     /// Leave for new namespaces.

@@ -93,39 +93,39 @@ pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
     Ok(Started { pid, pidfd })
 }
 
-/// The newest way the kernel takes; only that when a cgroup is asked for. The
-/// older ones do not reset signal handlers, so no signal may arrive in the child:
-/// a handler would run in shared memory.
+/// Whether clone3 failed because the kernel does not have it (ENOSYS, or EPERM
+/// from a container's profile that is older than it), a flag (EINVAL) or a field
+/// (E2BIG, on Linux 5.4 for that of the cgroup).
+pub(crate) fn is_too_new(errno: Option<i32>) -> bool {
+    matches!(errno, Some(libc::ENOSYS | libc::EPERM | libc::EINVAL | libc::E2BIG))
+}
+
+/// The newest way the kernel takes; only that when a cgroup is asked for. clone
+/// does not reset signal handlers, so no signal may arrive in the child: a handler
+/// would run in shared memory.
 fn clone(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
-    match clone3(start, child, true) {
-        Err(error)
-            if start.cgroup.is_none()
-                && matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {}
+    match clone3(start, child) {
+        Err(error) if start.cgroup.is_none() && is_too_new(error.raw_os_error()) => {}
         answer => return answer,
     }
     let blocked = super::signal::BlockAll::new()?;
-    let answer = match clone3(start, child, false) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => clone_old(start, child),
-        answer => answer,
-    };
+    let answer = clone_old(start, child);
     drop(blocked);
     answer
 }
 
-fn clone3(start: &Start<'_>, child: &mut Child, newest: bool) -> io::Result<(i32, OwnedFd)> {
+/// With CLONE_CLEAR_SIGHAND, of Linux 5.5.
+fn clone3(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
     let mut stack = Stack(std::mem::MaybeUninit::uninit());
     let mut pidfd: RawFd = -1;
     let mut arguments = CloneArgs {
-        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | start.namespaces,
+        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | start.namespaces,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.0.as_mut_ptr() as u64,
         stack_size: STACK as u64,
         ..CloneArgs::default()
     };
-    if newest {
-        arguments.flags |= CLONE_CLEAR_SIGHAND;
-    }
     if let Some(cgroup) = start.cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = cgroup.as_raw_fd() as u64;

@@ -102,6 +102,17 @@ impl LayoutFinder<'_> {
         self.wanted.is_empty()
     }
 
+    /// Where the v2 hierarchy is mounted, as far as is found.
+    pub fn v2_mount(&self) -> Option<&str> {
+        let mut found = self.found.iter();
+        found.find(|found| found.controllers.is_empty()).map(|found| found.mount.as_str())
+    }
+
+    /// Leaves the v2 hierarchy out: something else is mounted over it.
+    pub fn forget_v2(&mut self) {
+        self.found.retain(|found| !found.controllers.is_empty());
+    }
+
     /// The layout; `None` if no cgroup hierarchy is mounted.
     pub fn finish(mut self) -> Option<Layout> {
         let v2 = self.found.iter().any(|hierarchy| hierarchy.controllers.is_empty());
