@@ -43,7 +43,8 @@ impl Missing {
             "memfd-program" => flag(Sysno::memfd_create, When::Bits(0x10), Errno::EACCES),
             _ => {
                 let (call, answer) = word.split_once('=').unwrap_or((word, "ENOSYS"));
-                let call = call.parse().map_err(|()| Stop::fail(format!("{word}: no such call")))?;
+                let call =
+                    call.parse().map_err(|()| Stop::fail(format!("{word}: no such call")))?;
                 flag(call, When::Always, errno(answer)?)
             }
         }

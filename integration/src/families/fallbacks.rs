@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::mount::{MsFlags, mount, umount};
 use serde_json::json;
 
 use crate::bundle::Bundle;
@@ -30,6 +31,7 @@ family!("fallbacks":
     program_in_memory_needs_no_flag,
     program_on_disk_does_for_one_in_memory,
     program_on_disk_does_where_the_kernel_forbids_one_in_memory,
+    program_that_can_be_nowhere_is_refused_with_the_remedy,
     session_keyring_is_left_out_without_keyctl,
     descriptors_are_closed_by_number_without_a_proc,
     seccomp_listener_without_pidfd_getfd_is_refused_with_the_reason,
@@ -191,6 +193,18 @@ fn program_on_disk_does_where_the_kernel_forbids_one_in_memory(ctx: &Context) ->
     Ok(())
 }
 
+fn program_that_can_be_nowhere_is_refused_with_the_remedy(ctx: &Context) -> Outcome {
+    tare_only(ctx)?;
+    let inner = ctx.behind_filter(wrapper(ctx, &["memfd-program"])?)?;
+    let none: Option<&str> = None;
+    let root = inner.root();
+    mount(none, &root, Some("tmpfs"), MsFlags::MS_NOEXEC, none)?;
+    let ran = Bundle::new(&inner)?.payload(&["true"]).container().and_then(|c| c.run(&[]));
+    umount(&root)?;
+    ran?.exits(1)?.says(&["put --root on a filesystem mounted with exec"])?;
+    nothing_left(&inner)
+}
+
 /// A directory of the image that looks like one without open files is not believed.
 fn descriptors_are_closed_by_number_without_a_proc(ctx: &Context) -> Outcome {
     tare_only(ctx)?;
@@ -201,7 +215,9 @@ fn descriptors_are_closed_by_number_without_a_proc(ctx: &Context) -> Outcome {
     for paths in ["maskedPaths", "readonlyPaths"] {
         bundle.config["linux"][paths] = json!([]);
     }
-    let c = bundle.args(&["sh", "-c", "for fd in 3 4 5 6 7 8 9; do (: >&$fd) && echo $fd; done"]).container()?;
+    let c = bundle
+        .args(&["sh", "-c", "for fd in 3 4 5 6 7 8 9; do (: >&$fd) && echo $fd; done"])
+        .container()?;
     fs::create_dir_all(c.rootfs().join("proc/self/fd"))?;
     let done = c.run(&[])?;
     check_eq!(done.stdout, "", "open descriptors");

@@ -8,6 +8,7 @@ use crate::plan::cgroup::Cgroup;
 use crate::plan::ops::slot;
 use crate::plan::{Descriptor, Plan};
 use crate::sys;
+use crate::sys::spawn::{Refusal, Started};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -93,20 +94,24 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
     let launch_in = |handed: &[Handed<'_>], cgroup: Option<&OwnedFd>| {
         launch(plan, handed, directory, cgroup.map(AsFd::as_fd))
     };
-    let first = launch_in(&handed, surroundings.cgroup.as_ref());
-    let started = match (first, surroundings.cgroup, v2_slot) {
-        (Err(error), Some(_), _) if error.errno() == Some(libc::EBUSY) => {
-            let beside = beside(surroundings.beside)?.ok_or(error)?;
-            launch_in(&handed, Some(&beside))?
+    let started = match (launch_in(&handed, surroundings.cgroup.as_ref())?, surroundings.cgroup) {
+        (Err(refusal), Some(_)) if refusal.error.raw_os_error() == Some(libc::EBUSY) => {
+            match beside(surroundings.beside)? {
+                Some(beside) => launch_in(&handed, Some(&beside))?,
+                None => Err(refusal),
+            }
         }
-        (Err(error), Some(cgroup), Some(place)) if sys::spawn::is_too_new(error.errno()) => {
-            let cgroup = if is_inner(&cgroup) { beside(surroundings.beside)? } else { None }
-                .unwrap_or(cgroup);
-            handed[place] = Handed::Owned(above(open_tasks(&cgroup)?, lowest)?);
+        (Err(refusal), Some(cgroup)) if refusal.is_too_new() => {
+            let beside = if is_inner(&cgroup) { beside(surroundings.beside)? } else { None };
+            if let Some(place) = v2_slot {
+                let tasks = open_tasks(&beside.unwrap_or(cgroup))?;
+                handed[place] = Handed::Owned(above(tasks, lowest)?);
+            }
             launch_in(&handed, None)?
         }
-        (first, ..) => first?,
+        (first, _) => first,
     };
+    let started = started.map_err(|refusal| spawn_failed(&refusal, plan.clone_flags))?;
     Ok(Init { pid: started.pid, pidfd: started.pidfd, channel })
 }
 
@@ -115,7 +120,7 @@ fn launch(
     handed: &[Handed<'_>],
     directory: &Path,
     cgroup: Option<BorrowedFd<'_>>,
-) -> Result<sys::spawn::Started> {
+) -> Result<std::result::Result<Started, Refusal>> {
     let table: Vec<RawFd> = handed.iter().map(Handed::number).collect();
     let keep: Vec<RawFd> = table.iter().copied().filter(|number| *number >= 0).collect();
     let image = image::with_plan(&plan.encode(&table), directory)?;
@@ -125,7 +130,7 @@ fn launch(
         namespaces: plan.clone_flags,
         cgroup,
     };
-    sys::spawn::spawn(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
+    Ok(sys::spawn::spawn(&start))
 }
 
 /// The cgroup of the container's first process. One that passes controllers on to
@@ -149,9 +154,10 @@ fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {
         .map_err(|errno| Error::os("open", errno as i32).path("cgroup.procs"))
 }
 
-fn spawn_failed(error: &std::io::Error, namespaces: u64) -> Error {
-    let failure = Error::io("clone3", error).context("starting init");
-    match error.raw_os_error() {
+fn spawn_failed(refusal: &Refusal, namespaces: u64) -> Error {
+    let failure = Error::io(refusal.call, &refusal.error).context("starting init");
+    match refusal.error.raw_os_error() {
+        Some(libc::EACCES) if refusal.call == "execveat" => failure.hint(image::NO_PLACE),
         Some(libc::EPERM) if namespaces != 0 => failure
             .at("/linux/namespaces")
             .hint("new namespaces need CAP_SYS_ADMIN, or a new user namespace"),

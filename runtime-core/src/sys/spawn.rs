@@ -39,6 +39,25 @@ pub(crate) struct Started {
     pub(crate) pidfd: OwnedFd,
 }
 
+/// Why nothing was started: the call and its error.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) call: &'static str,
+    pub(crate) error: io::Error,
+}
+
+impl Refusal {
+    /// Whether clone3 failed because the kernel does not have it (ENOSYS, or EPERM
+    /// from a container's profile that is older than it), a flag (EINVAL) or a
+    /// field (E2BIG, on Linux 5.4 for that of the cgroup).
+    pub(crate) fn is_too_new(&self) -> bool {
+        const ERRNOS: [i32; 4] = [libc::ENOSYS, libc::EPERM, libc::EINVAL, libc::E2BIG];
+        self.call == CLONE && self.error.raw_os_error().is_some_and(|errno| ERRNOS.contains(&errno))
+    }
+}
+
+const CLONE: &str = "clone3";
+
 /// What the child reads and writes; it lives on the parent's stack, and the parent waits.
 #[repr(C)]
 struct Child {
@@ -70,8 +89,8 @@ struct CloneArgs {
 #[repr(align(16))]
 struct Stack(std::mem::MaybeUninit<[u8; STACK]>);
 
-/// Starts the program. Comes back once it runs, or with the errno of the clone or of execveat.
-pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
+/// Starts the program. Comes back once it runs.
+pub(crate) fn spawn(start: &Start<'_>) -> Result<Started, Refusal> {
     const NAME: &CStr = c"tare-init";
     let mut child = Child {
         image: start.image.as_raw_fd(),
@@ -88,30 +107,25 @@ pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
         let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let _ = super::pidfd::wait_ended(pidfd, soon);
         let _ = super::pidfd::reap(pidfd);
-        return Err(io::Error::from_raw_os_error(child.errno));
+        let error = io::Error::from_raw_os_error(child.errno);
+        return Err(Refusal { call: "execveat", error });
     }
     Ok(Started { pid, pidfd })
-}
-
-/// Whether clone3 failed because the kernel does not have it (ENOSYS, or EPERM
-/// from a container's profile that is older than it), a flag (EINVAL) or a field
-/// (E2BIG, on Linux 5.4 for that of the cgroup).
-pub(crate) fn is_too_new(errno: Option<i32>) -> bool {
-    matches!(errno, Some(libc::ENOSYS | libc::EPERM | libc::EINVAL | libc::E2BIG))
 }
 
 /// The newest way the kernel takes; only that when a cgroup is asked for. clone
 /// does not reset signal handlers, so no signal may arrive in the child: a handler
 /// would run in shared memory.
-fn clone(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
-    match clone3(start, child) {
-        Err(error) if start.cgroup.is_none() && is_too_new(error.raw_os_error()) => {}
+fn clone(start: &Start<'_>, child: &mut Child) -> Result<(i32, OwnedFd), Refusal> {
+    let refused = |error| Refusal { call: CLONE, error };
+    match clone3(start, child).map_err(refused) {
+        Err(refusal) if start.cgroup.is_none() && refusal.is_too_new() => {}
         answer => return answer,
     }
-    let blocked = super::signal::BlockAll::new()?;
+    let blocked = super::signal::BlockAll::new().map_err(refused)?;
     let answer = clone_old(start, child);
     drop(blocked);
-    answer
+    answer.map_err(refused)
 }
 
 /// With CLONE_CLEAR_SIGHAND, of Linux 5.5.

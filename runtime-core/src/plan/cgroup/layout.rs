@@ -281,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn a_v2_hierarchy_that_is_mounted_over_is_as_good_as_none() {
+        let mut finder = Layout::finder("3:memory:/\n0::/\n");
+        HYBRID.lines().for_each(|line| finder.line(line));
+        assert_eq!(finder.v2_mount(), Some("/sys/fs/cgroup/unified"));
+        finder.forget_v2();
+        let layout = finder.finish().unwrap();
+        assert_eq!((layout.mode, layout.hierarchies.len()), (Mode::V1, 1));
+    }
+
+    #[test]
     fn mounts_in_unrelated_places_share_the_root_as_base() {
         let text = "1 0 0:1 / /a/memory rw - cgroup x rw,memory\n\
                     2 0 0:2 / /b\\040c rw - cgroup2 x rw\n";
