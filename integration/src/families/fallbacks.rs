@@ -21,6 +21,7 @@ family!("fallbacks":
     paths_are_walked_when_openat2_is_denied,
     mounts_are_remounted_without_mount_setattr,
     mounts_are_remounted_when_mount_setattr_is_denied,
+    options_of_a_whole_tree_are_refused_with_the_reason_without_mount_setattr,
     descriptors_are_closed_one_by_one_without_close_range,
     descriptors_are_marked_one_by_one_without_the_flag_of_close_range,
     clone_does_for_clone3,
@@ -131,6 +132,18 @@ fn mounts_are_remounted_without_mount_setattr(ctx: &Context) -> Outcome {
 
 fn mounts_are_remounted_when_mount_setattr_is_denied(ctx: &Context) -> Outcome {
     without(ctx, &["mount_setattr=EPERM"])
+}
+
+fn options_of_a_whole_tree_are_refused_with_the_reason_without_mount_setattr(
+    ctx: &Context,
+) -> Outcome {
+    tare_only(ctx)?;
+    let inner = ctx.behind_filter(wrapper(ctx, &["mount_setattr"])?)?;
+    let c =
+        Bundle::new(&inner)?.mount("/m", "tmpfs", "m", &["rro"]).payload(&["true"]).container()?;
+    c.run(&[])?.exits(1)?.says(&["need Linux 5.12"])?;
+    drop(c);
+    nothing_left(&inner)
 }
 
 fn descriptors_are_closed_one_by_one_without_close_range(ctx: &Context) -> Outcome {
