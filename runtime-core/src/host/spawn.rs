@@ -69,7 +69,11 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
         None => Handed::Nothing,
     });
     match surroundings.stdio {
-        Some(streams) => handed.extend(streams.map(Handed::Owned)),
+        Some(streams) => {
+            for stream in streams {
+                handed.push(Handed::Owned(above(stream, lowest)?));
+            }
+        }
         None => handed.extend([const { Handed::Nothing }; 3]),
     }
     let mut given = surroundings.given.into_iter();
@@ -167,7 +171,7 @@ fn open_for<'a>(
         Descriptor::Process => Ok(process.map_or(Handed::Nothing, Handed::Borrowed)),
         Descriptor::Inherited(index) => {
             if let Some(fd) = given.next() {
-                return Ok(Handed::Owned(fd));
+                return Ok(Handed::Owned(above(fd, lowest)?));
             }
             let number = 3 + index.cast_signed();
             sys::fd::is_open(number).map_err(|error| {

@@ -7,7 +7,7 @@ use super::{Container, ExecCommand, ExecOptions, ExecProcess};
 use crate::bundle::{parse_spec, validate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::LiveCgroup;
-use crate::host::execute::{Execution, await_exec};
+use crate::host::execute::{Execution, await_exec, end};
 use crate::host::facts;
 use crate::host::record::Record;
 use crate::host::spawn::Surroundings;
@@ -59,7 +59,7 @@ impl Container {
         };
         let outcome =
             Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup).run()?;
-        await_exec(&outcome.init, &plan)?;
+        await_exec(&outcome.init, &plan).inspect_err(|_| end(&outcome.init))?;
         Ok(Process::new(outcome.init, outcome.console))
     }
 }

@@ -17,7 +17,9 @@ pub use process::{ExitStatus, Process};
 
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::cgroup::LiveCgroup;
+use crate::host::proc_stat;
 use crate::host::record::{Directory, Record};
+use crate::sys::pidfd;
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
 
@@ -114,6 +116,25 @@ impl Container {
         Ok(spec)
     }
 
+    /// Its first process, to wait for or to signal: of a container that this
+    /// process created, a child, whose status can be taken until `delete` does.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotRunning` once its status was taken.
+    pub fn process(&self) -> Result<Process> {
+        let record = self.record()?;
+        let gone = || Error::kind_only(ErrorKind::NotRunning);
+        if record.pid == 0 {
+            return Err(gone());
+        }
+        let pidfd = pidfd::open(record.pid).map_err(|_| gone())?;
+        let stat = proc_stat::read(record.pid).ok_or_else(gone)?;
+        if stat.start_time != record.start_time {
+            return Err(gone());
+        }
+        Ok(Process::of_pidfd(record.pid, pidfd))
+    }
+
     fn directory(&self) -> Result<Directory> {
         Directory::open(&self.root, &self.id)
     }
@@ -145,6 +166,20 @@ fn check_id(id: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_embedder_holds_may_be_used_from_any_thread() {
+        fn shared<T: Send + Sync + 'static>() {}
+        fn error<T: std::error::Error + Send + Sync + 'static>() {}
+        shared::<Runtime>();
+        shared::<Container>();
+        shared::<Process>();
+        shared::<crate::Bundle>();
+        shared::<crate::Plan>();
+        shared::<CreateOptions>();
+        shared::<ExecOptions>();
+        error::<Error>();
+    }
 
     #[test]
     fn an_id_is_a_file_name_that_stays_where_it_is() {
