@@ -22,6 +22,11 @@ use crate::host::record::{Directory, Record};
 use crate::sys::pidfd;
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long `list` waits, in all, for containers that another call is making or
+/// removing: a few system calls of that other call.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Containers kept below one state directory. Holds nothing open, and may be
 /// used from any number of threads.
@@ -65,6 +70,7 @@ impl Runtime {
     /// When the state directory cannot be read; its errno is ENOENT when there is none.
     pub fn list(&self) -> Result<Vec<(String, Result<Container>)>> {
         let failed = |error: std::io::Error| Error::io("open", &error).path(&self.root);
+        let deadline = Instant::now() + SETTLING;
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.root).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -73,9 +79,7 @@ impl Runtime {
             if check_id(&id).is_err() || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            let container =
-                self.container(&id).and_then(|container| container.record().map(|_| container));
-            match container {
+            match self.settled(&id, deadline) {
                 // Deleted meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 container => found.push((id, container)),
@@ -83,6 +87,16 @@ impl Runtime {
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(found)
+    }
+
+    /// A container whose record can be read. One without any may be about to get
+    /// it or to be gone: it is an error only if that stays so.
+    fn settled(&self, id: &str, deadline: Instant) -> Result<Container> {
+        let container = self.container(id)?;
+        while !container.directory()?.has_record() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        container.record().map(|_| container)
     }
 }
 

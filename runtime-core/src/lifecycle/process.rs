@@ -93,8 +93,8 @@ impl Process {
     /// # Errors
     /// As for [`Process::wait`].
     pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
-        let exit = pidfd::reap(self.pidfd.as_fd())
-            .map_err(|errno| Error::os("waitid", errno as i32))?;
+        let exit =
+            pidfd::reap(self.pidfd.as_fd()).map_err(|errno| Error::os("waitid", errno as i32))?;
         Ok(exit.map(|exit| match exit {
             pidfd::Exit::Code(code) => ExitStatus::Exited(code),
             pidfd::Exit::Signal(signal) => ExitStatus::Signaled(signal),

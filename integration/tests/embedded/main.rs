@@ -1,0 +1,13 @@
+//! The library inside a program of many threads: what it does there, and that it
+//! leaves everything of that program as it was.
+//!
+//! Each test runs in a process of its own, once with the cgroups of the host and
+//! once where v2 is all there is. Needs root and a static busybox.
+
+mod alone;
+mod company;
+mod cost;
+mod failure;
+mod fixture;
+mod many;
+mod snapshot;
