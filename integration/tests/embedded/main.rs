@@ -10,4 +10,5 @@ mod cost;
 mod failure;
 mod fixture;
 mod many;
+mod pester;
 mod snapshot;

@@ -14,6 +14,7 @@ use runtime_core::{CreateOptions, ErrorKind, ExecOptions, ExitStatus, Status};
 use crate::alone::alone;
 use crate::company;
 use crate::fixture::{Fixture, script};
+use crate::pester;
 use crate::snapshot::Snapshot;
 
 const CONTAINERS: usize = 200;
@@ -39,6 +40,7 @@ fn two_hundred_containers_of_sixteen_threads_change_nothing_of_their_program() {
 
 fn two_hundred() {
     let fixture = Fixture::new();
+    pester::prepare();
     // Of the whole program, and not meant for containers.
     let leak = File::open("/proc/version").unwrap();
     fcntl(&leak, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
@@ -46,7 +48,7 @@ fn two_hundred() {
 
     let (next, done, end) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     // All threads stand still for both snapshots.
-    let still = Barrier::new(THREADS + 5);
+    let still = Barrier::new(THREADS + 6);
     let pause = || {
         still.wait();
         still.wait();
@@ -72,6 +74,7 @@ fn two_hundred() {
             1
         }));
         join(Box::new(|| company::have_children(end)));
+        join(Box::new(|| pester::pester(end)));
         join(Box::new(|| {
             list_all_the_while(fixture, end);
             1
@@ -116,7 +119,7 @@ fn two_hundred() {
         let counts: Vec<usize> = company.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert_eq!(before, after);
         assert!(counts.iter().all(|count| *count > 0));
-        println!("{} children of the program itself meanwhile", counts[2]);
+        println!("meanwhile {} children of the program itself, {} signals", counts[2], counts[3]);
     });
     assert_eq!(fixture.leftovers(), Vec::<std::path::PathBuf>::new());
     println!("{CONTAINERS} containers from {THREADS} threads in {:.1?}", started.elapsed());
