@@ -1,11 +1,15 @@
 //! What fails leaves nothing in the program, nor on the machine.
 
-use runtime_core::{CreateOptions, ErrorKind, ExecOptions};
+use std::time::Duration;
+
+use runtime_core::{CreateOptions, ErrorKind, ExecOptions, ExitStatus};
 use serde_json::{Value, json};
 
 use crate::alone::alone;
 use crate::fixture::{Fixture, script};
 use crate::snapshot::Snapshot;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_create_that_fails_leaves_no_child_and_no_descriptor() {
@@ -72,4 +76,29 @@ fn set(config: &mut Value, pointer: &str, value: Value) {
         };
     }
     *place = value;
+}
+
+#[test]
+fn a_container_ends_once_what_was_executed_in_it_was_waited_for() {
+    alone("failure::a_container_ends_once_what_was_executed_in_it_was_waited_for", forgotten);
+}
+
+/// The kernel keeps the first process of a pid namespace until all others were waited for.
+fn forgotten() {
+    let fixture = Fixture::new();
+    let config = fixture.config("forgotten", "exec busybox sleep 1000");
+    let bundle = fixture.bundle("forgotten", &config);
+    let runtime = fixture.runtime();
+    let container = runtime.create("forgotten", &bundle, CreateOptions::default()).unwrap();
+    let first = container.process().unwrap();
+    container.start().unwrap();
+    let executed = container.exec(script("exec busybox sleep 1000"), ExecOptions::default());
+    let executed = executed.unwrap();
+    container.kill(libc::SIGKILL, false).unwrap();
+    assert_eq!(first.wait_timeout(Duration::from_millis(200)).unwrap(), None);
+    let killed = Some(ExitStatus::Signaled(libc::SIGKILL));
+    assert_eq!(executed.wait_timeout(PATIENCE).unwrap(), killed);
+    assert_eq!(first.wait_timeout(PATIENCE).unwrap(), killed);
+    container.delete(false).unwrap();
+    assert_eq!(executed.try_wait().unwrap_err().errno(), Some(libc::ECHILD));
 }

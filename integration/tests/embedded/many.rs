@@ -146,7 +146,7 @@ fn one_life(fixture: &Fixture, number: usize) {
     assert_eq!(container.status().unwrap(), Status::Running);
 
     // `cat` ends when nobody holds the other end, among them all other containers.
-    write!(to_input, "this is {number}\n").unwrap();
+    writeln!(to_input, "this is {number}").unwrap();
     drop(to_input);
     let expected = format!("this is {number}\n{CLEAN}");
     let mut said = vec![0; expected.len()];

@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 
 impl Container {
     /// Runs another process in the container. Comes back once it has become its
-    /// program; it is the caller's to wait for.
+    /// program; it is the caller's to wait for, as [`Process`] tells.
     ///
     /// # Errors
     /// `NotRunning` and `Paused`; what failed before the program ran.
