@@ -163,6 +163,9 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::Remount { target, flags, data } => {
             format!("remount {target} ({})", options(*flags, &data.to_string()))
         }
+        Op::TreeFlags { target, flags, .. } => {
+            format!("set flags of {target} and all below ({})", options(*flags, ""))
+        }
         Op::Rlimit { resource, soft, hard } => {
             rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), *soft, *hard)
         }

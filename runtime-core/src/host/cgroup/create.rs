@@ -40,7 +40,10 @@ impl LiveCgroup {
                 .with(*directory, |directory| self.make_directory(directory, made))
                 .map_err(|error| error.at(*pointer)),
             CgroupOp::InheritCpuset { directory } => {
-                self.with(*directory, |directory| self.inherit_cpuset(directory))
+                let has_made = |path: String| made.0.contains(&path);
+                self.with(*directory, |directory| {
+                    self.inherit_cpuset(directory, has_made(directory.relative()))
+                })
             }
             CgroupOp::EnableControllers { directory } => {
                 self.with(*directory, |directory| self.enable_controllers(directory))
