@@ -386,6 +386,8 @@ calls! {
 pub mod point {
     /// In a new user namespace (or a child for another reason): the host writes id maps and offsets.
     pub const IDENTITY: u64 = 1;
+    /// The v1 cgroups are made: init may join them.
+    pub const CGROUP: u64 = 6;
     /// Limits that only the host side may set are set now.
     pub const LIMITS: u64 = 2;
     /// Mounts are in place; the host runs prestart and createRuntime hooks.
