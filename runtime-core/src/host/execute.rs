@@ -6,6 +6,7 @@ use super::record::{Directory, Phase, Record};
 use super::spawn::{self, Init, Surroundings};
 use super::{hooks, listener, notify, proc_stat, sockets};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::plan::cgroup::Part;
 use crate::plan::ops::{Fact, Message, Op};
 use crate::plan::{Action, HostOp, Plan, blame, blame_rlimit};
 use crate::state;
@@ -108,7 +109,7 @@ impl<'a> Execution<'a> {
             HostOp::Record => self.save(),
             HostOp::OpenGate => self.open_gate(),
             HostOp::OpenNotify => self.directory.map_or(Ok(()), notify::open),
-            HostOp::MakeCgroup => self.make_cgroup(),
+            HostOp::MakeCgroup(part) => self.make_cgroup(*part),
             HostOp::LimitCgroup => self.limit_cgroup(),
             HostOp::Spawn { .. } => self.spawn(),
             HostOp::DenySetgroups => self.write_proc("setgroups", "deny"),
@@ -153,15 +154,18 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    fn make_cgroup(&mut self) -> Result<()> {
-        if let Some(plan) = &self.plan.cgroup {
-            let live = LiveCgroup::create(plan).inspect_err(|_| {
-                // It may be that of others, which no undoing must touch.
-                self.record.cgroup = None;
-            })?;
-            self.record.cgroup = Some(live.record());
-            self.cgroup = Some(live);
-        }
+    fn make_cgroup(&mut self, part: Part) -> Result<()> {
+        let Some(plan) = &self.plan.cgroup else { return Ok(()) };
+        let mut live = match self.cgroup.take() {
+            Some(live) => live,
+            None => LiveCgroup::open(plan.cgroup.clone())?,
+        };
+        live.make(plan, part).inspect_err(|_| {
+            // It may be that of others, which no undoing must touch.
+            self.record.cgroup = None;
+        })?;
+        self.record.cgroup = Some(live.record());
+        self.cgroup = Some(live);
         Ok(())
     }
 
