@@ -1,10 +1,14 @@
 //! Running one test in a process that nobody else runs tests in.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a test may take with one layout of cgroups.
+use crate::fixture::BUSYBOX;
+
+/// How long a test may take in one place.
 const DEADLINE: Duration = Duration::from_secs(120);
 const MARK: &str = "TARE_EMBEDDED_ALONE";
 
@@ -14,7 +18,11 @@ const SURROUNDINGS: &str = "trap '' HUP; umask 0077; exec \"$0\" \"$@\"";
 const V2: &str = "mount --make-rprivate / && umount -R /sys/fs/cgroup && \
                   mount -t cgroup2 none /sys/fs/cgroup && ";
 
-/// Runs `body` in a process of its own, first as the host is and then with cgroup v2 alone.
+/// Of a pid namespace; it cannot be taken back in the host's (Linux 6.3).
+const NO_MEMORY: &str = "mount -t proc proc /proc && echo 2 >/proc/sys/vm/memfd_noexec && ";
+
+/// Runs `body` in a process of its own: as the host is, with cgroup v2 alone, and where init has to
+/// start from a disk.
 pub(crate) fn alone(test: &str, body: impl FnOnce()) {
     if std::env::var_os(MARK).is_some() {
         return body();
@@ -24,9 +32,15 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
         let _ = writeln!(std::io::stderr(), "{test}: skipped, {lack}");
         return;
     }
-    again(test, "host", "");
-    if std::path::Path::new("/sys/fs/cgroup/memory").is_dir() {
-        again(test, "v2", V2);
+    // One at a time: some measure, and some bring a load of their own.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    again(test, "the host's cgroups", "-m", "");
+    if Path::new("/sys/fs/cgroup/memory").is_dir() {
+        again(test, "cgroup v2", "-m", V2);
+    }
+    if Path::new("/proc/sys/vm/memfd_noexec").exists() {
+        again(test, "no programs in memory", "-mpf", NO_MEMORY);
     }
 }
 
@@ -34,19 +48,18 @@ fn lacking() -> Option<&'static str> {
     if !nix::unistd::geteuid().is_root() {
         return Some("needs root");
     }
-    let busybox = std::path::Path::new(super::fixture::BUSYBOX);
-    (!busybox.exists()).then_some("needs busybox-static")
+    (!Path::new(BUSYBOX).exists()).then_some("needs busybox-static")
 }
 
-fn again(test: &str, layout: &str, prepare: &str) {
+fn again(test: &str, place: &str, namespaces: &str, prepare: &str) {
     let child = Command::new("unshare")
-        .args(["-m", "sh", "-c", &format!("{prepare}{SURROUNDINGS}")])
+        .args(["--kill-child", namespaces, "sh", "-c", &format!("{prepare}{SURROUNDINGS}")])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(MARK, layout)
+        .env(MARK, place)
         .spawn()
         .unwrap();
-    assert!(succeeds(child), "{test} with cgroups of {layout}");
+    assert!(succeeds(child), "{test} with {place}");
 }
 
 fn succeeds(mut child: Child) -> bool {

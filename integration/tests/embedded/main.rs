@@ -1,8 +1,8 @@
 //! The library inside a program of many threads: what it does there, and that it
 //! leaves everything of that program as it was.
 //!
-//! Each test runs in a process of its own, once with the cgroups of the host and
-//! once where v2 is all there is. Needs root and a static busybox.
+//! Each test runs in a process of its own, in each of the places that `alone`
+//! knows. Needs root and a static busybox.
 
 mod alone;
 mod company;

@@ -10,7 +10,10 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a child of another thread may take from fork to execve.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// What init is given besides the plan.
 #[derive(Debug, Default)]
@@ -115,7 +118,23 @@ fn launch(
         namespaces: plan.clone_flags,
         cgroup,
     };
-    sys::spawn::spawn(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
+    spawn_unless_busy(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
+}
+
+/// An image on disk is busy while a child of another thread has a copy of the
+/// descriptor that it was written through: until that child's own execve.
+fn spawn_unless_busy(start: &sys::spawn::Start<'_>) -> std::io::Result<sys::spawn::Started> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match sys::spawn::spawn(start) {
+            Err(error)
+                if error.raw_os_error() == Some(libc::ETXTBSY) && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Starting in a cgroup is of Linux 5.7; before, init moves itself.
