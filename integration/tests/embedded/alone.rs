@@ -25,6 +25,7 @@ const NO_MEMORY: &str = "mount -t proc proc /proc && echo 2 >/proc/sys/vm/memfd_
 /// start from a disk.
 pub(crate) fn alone(test: &str, body: impl FnOnce()) {
     if std::env::var_os(MARK).is_some() {
+        settle();
         return body();
     }
     if let Some(lack) = lacking() {
@@ -41,6 +42,19 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
     }
     if Path::new("/proc/sys/vm/memfd_noexec").exists() {
         again(test, "no programs in memory", "-mpf", NO_MEMORY);
+    }
+}
+
+/// The harness's own thread starts the test's with all signals blocked, and unblocks them after.
+fn settle() {
+    let blocked = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let statuses = threads.map(|t| std::fs::read_to_string(t.unwrap().path().join("status")));
+        statuses.into_iter().any(|text| !text.unwrap().contains("SigBlk:\t0000000000000000"))
+    };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while blocked() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -37,7 +37,7 @@ fn failing_creates() {
         let error = failed.map(|_| ()).unwrap_err();
         assert!(error.pointer().is_some(), "{name}: {error}");
         assert_eq!(fixture.leftovers(), Vec::<std::path::PathBuf>::new(), "{name}");
-        assert_eq!(Snapshot::take(), before, "{name}");
+        before.assert_still(name);
     }
 }
 
@@ -58,7 +58,7 @@ fn failing_exec() {
         let process = runtime_core::ExecProcess::Command(command);
         let error = container.exec(process, ExecOptions::default()).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Exec, "{error}");
-        assert_eq!(Snapshot::take(), before, "{wrong}");
+        before.assert_still(wrong);
     }
     assert_eq!(
         container.exec(script("exit 3"), ExecOptions::default()).unwrap().wait().unwrap().code(),

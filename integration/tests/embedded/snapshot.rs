@@ -39,6 +39,18 @@ impl Snapshot {
             threads: names("/proc/self/task").map(|tid| (tid.clone(), Thread::new(&tid))).collect(),
         }
     }
+
+    /// Fails with what is not as it was, and only that.
+    pub(crate) fn assert_still(&self, event: &str) {
+        let now = Self::take();
+        let (before, after) = (format!("{self:#?}"), format!("{now:#?}"));
+        let only = |one: &str, other: &str| -> Vec<String> {
+            let known: Vec<&str> = other.lines().collect();
+            one.lines().filter(|line| !known.contains(line)).map(str::to_owned).collect()
+        };
+        let (gone, new) = (only(&before, &after), only(&after, &before));
+        assert!(*self == now, "{event}: gone {gone:#?}, new {new:#?}");
+    }
 }
 
 impl Thread {
