@@ -29,19 +29,11 @@ fn small_and_large() {
     }
     small.sort();
     large.sort();
-    let (median, fastest) = (ratio(&small, &large, small.len() / 2), ratio(&small, &large, 0));
-    println!(
-        "create, start, delete: {:.2?} small, {:.2?} with 300 MB; ratio {median:.2}",
-        small[small.len() / 2],
-        large[large.len() / 2],
-    );
-    // A fork would copy the page tables of 300 MB: several times the whole cycle. The fastest
-    // cycles are the least disturbed.
-    assert!(fastest < 1.5, "{fastest}");
-}
-
-fn ratio(small: &[Duration], large: &[Duration], place: usize) -> f64 {
-    large[place].as_secs_f64() / small[place].as_secs_f64()
+    let (small, large) = (small[small.len() / 2], large[large.len() / 2]);
+    let ratio = large.as_secs_f64() / small.as_secs_f64();
+    println!("create, start, delete: {small:.2?} small, {large:.2?} with 300 MB; ratio {ratio:.2}");
+    // About 1; the room is for a busy machine.
+    assert!(ratio < 2.0, "{ratio}");
 }
 
 fn cycles(fixture: &Fixture, bundle: &Bundle, times: &mut Vec<Duration>) {
