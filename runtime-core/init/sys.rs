@@ -470,6 +470,13 @@ pub fn move_mount(tree: i32, target: i32) -> Answer<usize> {
     call!(nr::MOVE_MOUNT, tree, c"".as_ptr(), target, c"".as_ptr(), flag::MOVE_MOUNT_EMPTY_BOTH)
 }
 
+/// Attaches the tree `tree` on `name` in the directory `dir`, which is not followed
+/// if it is a link.
+pub fn move_mount_into(tree: i32, dir: i32, name: &CStr) -> Answer<usize> {
+    const MOVE_MOUNT_F_EMPTY_PATH: usize = 4;
+    call!(nr::MOVE_MOUNT, tree, c"".as_ptr(), dir, name.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH)
+}
+
 #[repr(C)]
 struct MountAttr {
     set: u64,

@@ -90,17 +90,19 @@ impl State {
                     after: mounts::After { propagation, set: attr_set, clear: attr_clear },
                     copy_up: copy_up != 0,
                 }),
-            Op::MountBind { target, source, slot, recursive, set, clear, propagation, attr_set, attr_clear } => self
+            Op::MountBind { target, source, slot, recursive, directory, set, clear, propagation, attr_set, attr_clear } => self
                 .mount_bind(&mounts::Bind {
                     target,
                     source,
                     slot,
                     recursive: recursive != 0,
+                    directory: directory != 0,
                     set,
                     clear,
                     after: mounts::After { propagation, set: attr_set, clear: attr_clear },
                 }),
             Op::Remount { target, flags, data } => self.remount(target, flags, data),
+            Op::TreeFlags { target, below, flags } => self.tree_flags(target, below, flags),
             Op::Rlimit { resource, soft, hard } => {
                 sys::set_limit(resource, soft, hard).during(Call::Prlimit).map(drop)
             }

@@ -5,7 +5,7 @@ use super::State;
 use crate::host::{During, Fault};
 use crate::ops::{Call, NO_SLOT};
 use crate::path::{self, Buffer};
-use crate::sys::{self, Fd, errno, flag};
+use crate::sys::{self, Fd, List, errno, flag};
 use crate::wire;
 use core::ffi::CStr;
 
@@ -39,6 +39,7 @@ pub struct Bind {
     pub source: &'static CStr,
     pub slot: u64,
     pub recursive: bool,
+    pub directory: bool,
     pub set: u64,
     pub clear: u64,
     pub after: After,
@@ -83,13 +84,13 @@ fn attributes(set: u64, clear: u64) -> (u64, u64) {
 impl State {
     pub fn mount_filesystem(&mut self, mount: &Filesystem) -> Result<(), Fault> {
         self.directory = None;
-        self.beside = None;
         let root = self.root()?;
-        // /proc and /sys are written to by privileged code: they must be where
-        // they seem to be (CVE-2019-19921, CVE-2023-27561).
-        let kernel = matches!(mount.fstype.to_bytes(), b"proc" | b"sysfs");
-        let target = path::make_directories(root, mount.target, 0o755, kernel)
-            .map_err(|fault| if kernel && fault.errno == errno::ELOOP { not_a_directory() } else { fault })?;
+        let target = self.filesystem_target(mount)?;
+        // What is mounted here may cover the directory of the next target.
+        let covers = |known: &[u8]| known.starts_with(mount.target.to_bytes());
+        if matches!(&self.beside, Some((known, _)) if covers(known)) {
+            self.beside = None;
+        }
         let below = if mount.copy_up { Some(clone_tree(&target)?) } else { None };
         let place = Buffer::of_descriptor(target.raw()).during(Call::Mount)?;
         let data = (!mount.data.is_empty()).then_some(mount.data);
@@ -108,7 +109,6 @@ impl State {
     pub fn mount_bind(&mut self, bind: &Bind) -> Result<(), Fault> {
         self.directory = None;
         let tree = open_source(bind)?;
-        let target = self.bind_target(bind.target, &tree)?;
         let (set, clear) = attributes(bind.set, bind.clear);
         let changed = (set, clear) != (0, 0);
         let old_way = changed
@@ -119,51 +119,79 @@ impl State {
                     false
                 }
             };
-        sys::move_mount(tree.raw(), target.raw()).during(Call::MoveMount)?;
+        self.attach(bind, &tree)?;
         if old_way {
             remount_bind(&tree, bind.set, bind.clear)?;
         }
         finish(&tree, &bind.after)
     }
 
-    /// A directory for a directory, a file for anything else; made when missing.
-    fn bind_target(&mut self, target: &'static CStr, tree: &Fd) -> Result<Fd, Fault> {
+    /// On a directory for a directory, on a file for anything else; made when missing.
+    fn attach(&mut self, bind: &Bind, tree: &Fd) -> Result<(), Fault> {
         let root = self.root()?;
-        let is_directory = sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_directory();
-        let found = if !is_directory {
-            self.beside = None;
-            path::make_file(root, target)?
-        } else if let Some(made) = self.make_beside(target)? {
-            return Ok(made);
-        } else {
-            self.beside = None;
-            path::make_directories(root, target, 0o755, false)?
+        let directory = bind.directory || sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_directory();
+        if directory && let Some((parent, name)) = self.make_beside(bind.target)? {
+            return sys::move_mount_into(tree.raw(), parent, name.as_text()).during(Call::MoveMount).map(drop);
+        }
+        self.beside = None;
+        let target = match directory {
+            true => path::make_directories(root, bind.target, 0o755, false)?,
+            false => path::make_file(root, bind.target)?,
         };
-        refuse_hidden_proc(target, &found)?;
-        let target = sys::stat_fd(found.raw()).during(Call::Fstat)?;
-        if target.is_directory() != is_directory {
+        refuse_hidden_proc(bind.target, &target)?;
+        if sys::stat_fd(target.raw()).during(Call::Fstat)?.is_directory() != directory {
             return Err(Fault::new(Call::MoveMount, errno::ENOTDIR));
         }
-        Ok(found)
+        sys::move_mount(tree.raw(), target.raw()).during(Call::MoveMount).map(drop)
     }
 
-    /// A directory that is not there yet, in the directory of the last target:
-    /// mounts often stand side by side. `None` when it has to be looked up.
-    fn make_beside(&mut self, target: &'static CStr) -> Result<Option<Fd>, Fault> {
+    /// Makes a directory that is not there yet, in the one of the last target:
+    /// mounts often stand side by side. The name was made just now, and is not
+    /// followed if it has become a link. `None` when it has to be looked up.
+    fn make_beside(&mut self, target: &'static CStr) -> Result<Option<(i32, Buffer)>, Fault> {
         let (parent, name) = path::split(target);
-        let name = Buffer::of(name).during(Call::Mkdirat)?;
+        if matches!(parent, b"" | b"/") || matches!(name, b"" | b"." | b"..") {
+            return Ok(None);
+        }
         if !matches!(&self.beside, Some((known, _)) if *known == parent) {
             let above = Buffer::of(parent).during(Call::Openat2)?;
             let above = path::open(self.root()?, above.as_text(), flag::O_PATH | flag::O_DIRECTORY);
             self.beside = above.ok().map(|fd| (parent, fd));
         }
         let Some((_, directory)) = &self.beside else { return Ok(None) };
-        if matches!(name.as_bytes(), b"" | b"." | b"..") || sys::mkdirat(directory.raw(), name.as_text(), 0o755).is_err() {
-            self.beside = None;
-            return Ok(None);
+        let name = Buffer::of(name).during(Call::Mkdirat)?;
+        let made = sys::mkdirat(directory.raw(), name.as_text(), 0o755).is_ok();
+        Ok(made.then(|| (directory.raw(), name)))
+    }
+
+    /// The place for a filesystem. Kernel interfaces are written to by privileged
+    /// code: they must be where they seem to be (CVE-2019-19921, CVE-2023-27561).
+    fn filesystem_target(&mut self, mount: &Filesystem) -> Result<Fd, Fault> {
+        let root = self.root()?;
+        let kernel = matches!(mount.fstype.to_bytes(), b"proc" | b"sysfs");
+        if !kernel && let Some((parent, name)) = self.make_beside(mount.target)? {
+            let flags = flag::O_PATH | flag::O_DIRECTORY | flag::O_NOFOLLOW;
+            return sys::open(parent, name.as_text(), flags, 0).during(Call::Open);
         }
-        let flags = flag::O_PATH | flag::O_DIRECTORY | flag::O_NOFOLLOW;
-        sys::open(directory.raw(), name.as_text(), flags, 0).during(Call::Open).map(Some)
+        let found = path::make_directories(root, mount.target, 0o755, kernel);
+        found.map_err(|fault| if kernel && fault.errno == errno::ELOOP { not_a_directory() } else { fault })
+    }
+
+    /// One call where the kernel changes trees (Linux 5.12), one for each mount before.
+    pub fn tree_flags(&mut self, target: &CStr, below: List, flags: u64) -> Result<(), Fault> {
+        self.directory = None;
+        let root = self.root()?;
+        let mounted = path::open(root, target, flag::O_PATH).during(Call::Openat2)?;
+        let (set, clear) = attributes(flags, 0);
+        match sys::mount_setattr(mounted.raw(), true, set, clear, 0) {
+            Err(errno) if errno::is_missing(errno) => {}
+            answer => return answer.during(Call::MountSetattr).map(drop),
+        }
+        for path in (0..below.count()).filter_map(|index| below.get(index)) {
+            let mounted = path::open(root, path, flag::O_PATH).during(Call::Openat2)?;
+            remount_bind(&mounted, flags, 0)?;
+        }
+        remount_bind(&mounted, flags, 0)
     }
 
     pub fn remount(&mut self, target: &CStr, flags: u64, data: &CStr) -> Result<(), Fault> {

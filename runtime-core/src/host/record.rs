@@ -8,14 +8,14 @@
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::plan::cgroup::Cgroup;
-use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -70,13 +70,8 @@ impl Record {
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    fd: OwnedFd,
-}
-
-/// The exclusive right to a container's directory.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _held: Flock<File>,
+    /// Open, and locked by whoever changes the container until it is closed.
+    fd: File,
 }
 
 const AS_DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
@@ -87,7 +82,7 @@ fn os(name: &'static str, path: &Path) -> impl Fn(nix::errno::Errno) -> Error {
 
 impl Directory {
     /// Makes the directory of a new container, and locks it.
-    pub(crate) fn create(root: &Path, id: &str) -> Result<(Self, Lock)> {
+    pub(crate) fn create(root: &Path, id: &str) -> Result<Self> {
         let path = root.join(id);
         let mode = Mode::from_bits_retain(0o711);
         let made = match mkdirat(nix::fcntl::AT_FDCWD, &path, mode) {
@@ -107,9 +102,10 @@ impl Directory {
             }
         }
         let directory = Self::open_path(path)?;
-        let lock =
-            directory.try_lock()?.ok_or_else(|| Error::kind_only(ErrorKind::AlreadyExists))?;
-        Ok((directory, lock))
+        match directory.try_lock()? {
+            true => Ok(directory),
+            false => Err(Error::kind_only(ErrorKind::AlreadyExists)),
+        }
     }
 
     /// Opens the directory of a container that is there.
@@ -119,7 +115,7 @@ impl Directory {
 
     fn open_path(path: PathBuf) -> Result<Self> {
         match open(&path, AS_DIRECTORY, Mode::empty()) {
-            Ok(fd) => Ok(Self { path, fd }),
+            Ok(fd) => Ok(Self { path, fd: File::from(fd) }),
             Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => {
                 Err(Error::kind_only(ErrorKind::NotFound))
             }
@@ -136,33 +132,28 @@ impl Directory {
         PathBuf::from(format!("/proc/self/fd/{}/{file}", self.fd.as_raw_fd()))
     }
 
-    /// The lock, if nobody has it.
-    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
-        // Opened anew: the lock belongs to an open file, not to a process.
-        let file = open(&self.path, AS_DIRECTORY, Mode::empty()).map_err(os("open", &self.path))?;
-        match Flock::lock(File::from(file), FlockArg::LockExclusiveNonblock) {
-            Ok(held) => Ok(Some(Lock { _held: held })),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(os("flock", &self.path)(errno)),
+    /// Takes the lock if nobody has it. It lasts as long as this is open.
+    pub(crate) fn try_lock(&self) -> Result<bool> {
+        match self.fd.try_lock() {
+            Ok(()) => Ok(true),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+            Err(std::fs::TryLockError::Error(error)) => {
+                Err(Error::io("flock", &error).path(&self.path))
+            }
         }
     }
 
-    /// The lock, waited for until `patience` ends.
-    pub(crate) fn lock(&self, patience: Duration) -> Result<Lock> {
+    /// Takes the lock, waiting for it until `patience` ends.
+    pub(crate) fn lock(&self, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
-        loop {
-            if let Some(lock) = self.try_lock()? {
-                return Ok(lock);
-            }
+        while !self.try_lock()? {
             if Instant::now() >= deadline {
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    "the container is being changed by another call",
-                )
-                .path(&self.path));
+                let text = "the container is being changed by another call";
+                return Err(Error::new(ErrorKind::Timeout, text).path(&self.path));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        Ok(())
     }
 
     /// Writes the record.
@@ -195,6 +186,11 @@ impl Directory {
         self.write(&fresh, bytes)?;
         nix::fcntl::renameat(&self.fd, fresh.as_str(), &self.fd, name)
             .map_err(os("rename", &self.path.join(name)))
+    }
+
+    /// Whether there is a record, whatever is in it.
+    pub(crate) fn has_record(&self) -> bool {
+        self.exists(STATE)
     }
 
     /// Reads the record.

@@ -13,7 +13,10 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a child of another thread may take from fork to execve.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// What init is given besides the plan.
 #[derive(Debug, Default)]
@@ -75,7 +78,11 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
         None => Handed::Nothing,
     });
     match surroundings.stdio {
-        Some(streams) => handed.extend(streams.map(Handed::Owned)),
+        Some(streams) => {
+            for stream in streams {
+                handed.push(Handed::Owned(above(stream, lowest)?));
+            }
+        }
         None => handed.extend([const { Handed::Nothing }; 3]),
     }
     let mut given = surroundings.given.into_iter();
@@ -130,7 +137,24 @@ fn launch(
         namespaces: plan.clone_flags,
         cgroup,
     };
-    Ok(sys::spawn::spawn(&start))
+    Ok(spawn_unless_busy(&start))
+}
+
+/// An image on disk is busy while a child of another thread has a copy of the
+/// descriptor that it was written through: until that child's own execve.
+fn spawn_unless_busy(start: &sys::spawn::Start<'_>) -> std::result::Result<Started, Refusal> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match sys::spawn::spawn(start) {
+            Err(refusal)
+                if refusal.error.raw_os_error() == Some(libc::ETXTBSY)
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// The cgroup of the container's first process. One that passes controllers on to
@@ -198,7 +222,7 @@ fn open_for<'a>(
         Descriptor::Process => Ok(process.map_or(Handed::Nothing, Handed::Borrowed)),
         Descriptor::Inherited(index) => {
             if let Some(fd) = given.next() {
-                return Ok(Handed::Owned(fd));
+                return Ok(Handed::Owned(above(fd, lowest)?));
             }
             let number = 3 + index.cast_signed();
             sys::fd::is_open(number).map_err(|error| {

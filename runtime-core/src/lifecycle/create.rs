@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::channel::PATIENCE;
 use crate::host::execute::{Execution, Outcome, await_exec, end};
-use crate::host::record::{Directory, Lock, Phase, Record};
+use crate::host::record::{Directory, Phase, Record};
 use crate::host::spawn::Surroundings;
 use crate::host::{facts, notify};
 use crate::plan::ops::Op;
@@ -108,12 +108,12 @@ impl Runtime {
     ) -> Result<Creation<'a>> {
         check_id(id)?;
         let plan = self.decide(id, bundle, &options, run)?;
-        let (directory, lock) = Directory::create(self.root(), id)?;
+        let directory = Directory::create(self.root(), id)?;
         let record = record(id, bundle, &plan, options.no_new_keyring);
         Ok(Creation {
             runtime: self,
             bundle,
-            made: Made { directory, _lock: lock, record, plan, root: self.root() },
+            made: Made { directory, record, plan, root: self.root() },
             options,
         })
     }
@@ -188,7 +188,6 @@ struct Creation<'a> {
 struct Made<'a> {
     root: &'a Path,
     directory: Directory,
-    _lock: Lock,
     record: Record,
     plan: Plan,
 }

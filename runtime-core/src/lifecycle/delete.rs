@@ -34,7 +34,7 @@ impl Runtime {
             // A creator that has only begun: its directory is there, its record not yet.
             Err(error) if !force => Err(error),
             Err(_) => {
-                let _lock = directory.lock(PATIENCE)?;
+                directory.lock(PATIENCE)?;
                 match directory.load() {
                     Ok(record) => delete_locked(&directory, &record, true),
                     Err(_) => directory.remove(),
@@ -59,10 +59,10 @@ fn delete(directory: &Directory, record: &Record, force: bool) -> Result<()> {
         return delete_locked(directory, record, force);
     }
     match (directory.try_lock()?, force) {
-        (Some(_lock), _) => delete_locked(directory, &directory.load()?, force),
-        (None, false) => Err(not_stopped(record, Status::Creating)),
-        (None, true) => {
-            let _lock = directory.lock(PATIENCE)?;
+        (true, _) => delete_locked(directory, &directory.load()?, force),
+        (false, false) => Err(not_stopped(record, Status::Creating)),
+        (false, true) => {
+            directory.lock(PATIENCE)?;
             match directory.load() {
                 Ok(record) => delete_locked(directory, &record, true),
                 // Its creator gave up meanwhile, and took everything back.
@@ -99,7 +99,8 @@ fn kill(record: &Record) -> Result<()> {
     }
     match pidfd::wait_ended(pidfd.as_fd(), Instant::now() + PATIENCE) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Error::new(ErrorKind::Timeout, "container init still running")),
+        Ok(false) => Err(Error::new(ErrorKind::Timeout, "container init still running")
+            .hint("it ends after every process executed in it was waited for")),
         Err(errno) => Err(Error::os("poll", errno as i32)),
     }
 }

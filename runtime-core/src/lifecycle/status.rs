@@ -30,7 +30,7 @@ pub(super) fn first(record: &Record) -> Option<First> {
 /// The status that follows from the record and the first process.
 pub(super) fn status(directory: &Directory, record: &Record) -> Result<Status> {
     if record.phase == Phase::Creating {
-        let creator_is_gone = directory.try_lock()?.is_some();
+        let creator_is_gone = directory.try_lock()?;
         return Ok(if creator_is_gone { Status::Stopped } else { Status::Creating });
     }
     let Some(first) = first(record) else { return Ok(Status::Stopped) };

@@ -119,7 +119,8 @@ operations! {
                    propagation: Word, attr_set: Word, attr_clear: Word, copy_up: Word }
     /// Bind `source` (a path, or a tree in `slot`) below the rootfs. `set` and
     /// `clear` are the MS_* flags asked for and asked off.
-    MountBind = 15 { target: Text, source: Text, slot: Word, recursive: Word, set: Word, clear: Word,
+    /// `directory` says that the source is one; it is asked otherwise.
+    MountBind = 15 { target: Text, source: Text, slot: Word, recursive: Word, directory: Word, set: Word, clear: Word,
                      propagation: Word, attr_set: Word, attr_clear: Word }
     /// Change flags of the mount at `target`.
     Remount = 16 { target: Text, flags: Word, data: Text }
@@ -204,6 +205,9 @@ operations! {
     /// file in `slot` where its clone could not start it inside. A lone process
     /// that moves itself need not wait for a lock of the whole host.
     JoinCgroups = 54 { tasks: List, slot: Word }
+    /// Flags (MS_*) for the mount at `target` and all mounts below it. `below` names
+    /// those, for kernels that cannot change a whole tree at once.
+    TreeFlags = 56 { target: Text, below: List, flags: Word }
     /// A resource limit of its own.
     Rlimit = 55 { resource: Word, soft: Word, hard: Word }
 }
@@ -382,6 +386,8 @@ calls! {
 pub mod point {
     /// In a new user namespace (or a child for another reason): the host writes id maps and offsets.
     pub const IDENTITY: u64 = 1;
+    /// The v1 cgroups are made: init may join them.
+    pub const CGROUP: u64 = 6;
     /// Limits that only the host side may set are set now.
     pub const LIMITS: u64 = 2;
     /// Mounts are in place; the host runs prestart and createRuntime hooks.

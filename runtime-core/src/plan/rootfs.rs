@@ -4,7 +4,7 @@ use super::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWNS, CLONE_NEWUSER};
 use super::container::Parts;
 use super::mounts::options::MountOptions;
 use super::ops::{NO_SLOT, Op};
-use super::wire::Text;
+use super::wire::{List, Text};
 use super::{Action, Plan};
 use super::{devices, enter};
 use crate::bundle::{below_root, item};
@@ -37,7 +37,7 @@ pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         let options = MountOptions { flags: MS_RDONLY, ..MountOptions::default() };
         plan.init("", bind_op(&source, Path::new(super::process::NOTIFY_DIRECTORY), &options));
     }
-    cgroup_joined(plan, parts);
+    cgroup_joined(plan, parts)?;
     if !mounts.iter().any(is_bound_dev) {
         nodes(plan, parts);
     }
@@ -61,7 +61,8 @@ fn open(plan: &mut Plan, parts: &Parts<'_>) {
         "/linux/rootfsPropagation",
         Op::RootPropagation {
             flags,
-            parent_private: u64::from(!parts.request.no_pivot),
+            // pivot_root refuses a shared parent; most changes leave none shared.
+            parent_private: u64::from(!parts.request.no_pivot && !unshares_all(flags)),
             rootfs: rootfs.clone(),
         },
     );
@@ -72,6 +73,11 @@ fn open(plan: &mut Plan, parts: &Parts<'_>) {
     {
         plan.init("/linux/maskedPaths", Op::OpenNull {});
     }
+}
+
+/// Whether no mount is shared after this change of all of them.
+fn unshares_all(flags: u64) -> bool {
+    flags & MS_REC != 0 && flags & MS_SHARED == 0
 }
 
 /// `linux.rootfsPropagation` as flags; 0 when it is not set.
@@ -186,6 +192,7 @@ fn bind_op(source: &Path, target: &Path, options: &MountOptions) -> Op {
         source: source.into(),
         slot: NO_SLOT,
         recursive: u64::from(options.is_recursive()),
+        directory: 0,
         set: options.flags & !(libc::MS_BIND | MS_REC | MS_REMOUNT),
         clear: options.cleared,
         propagation: propagation_word(&options.propagation),
@@ -219,20 +226,21 @@ fn is_bound_dev(mount: &Mount) -> bool {
 }
 
 /// From here on init is in its cgroups, and a cgroup namespace has the right root.
-fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) {
+fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     let has = |plan: &Plan, wanted: fn(&Op) -> bool| {
         plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if wanted(op)))
     };
     if let Some(cgroup) = &parts.cgroup
         && !has(plan, |op| matches!(op, Op::JoinCgroups { .. }))
     {
-        enter::join_cgroups(plan, cgroup);
+        enter::join_made_cgroups(plan, cgroup)?;
     }
     if parts.namespaces.creates(CLONE_NEWCGROUP)
         && !has(plan, |op| matches!(op, Op::Unshare { flags: CLONE_NEWCGROUP }))
     {
         plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWCGROUP });
     }
+    Ok(())
 }
 
 /// v2: the one hierarchy. v1: a tmpfs with a mount for each hierarchy, of the
@@ -245,7 +253,7 @@ fn cgroup_mount(
     pointer: &str,
     later: &mut Vec<(String, Op)>,
 ) -> Result<()> {
-    cgroup_joined(plan, parts);
+    cgroup_joined(plan, parts)?;
     let own_namespace = parts.namespaces.has(CLONE_NEWCGROUP);
     let Some(cgroup) = &parts.cgroup else { return Ok(()) };
     if cgroup.mode == Mode::V2 {
@@ -258,47 +266,39 @@ fn cgroup_mount(
         return Ok(());
     }
     let plain = options.flags & !MS_RDONLY;
-    plan.init(
-        pointer,
-        filesystem(target, "tmpfs", "tmpfs", plain, "mode=755", &options.propagation),
-    );
+    let tmpfs = filesystem(target, "tmpfs", "tmpfs", plain, "mode=755", &options.propagation);
+    plan.init(pointer, tmpfs);
+    let mut below = List::new();
     for directory in cgroup.directories.iter().filter(|directory| !directory.is_v2()) {
         let name = Path::new(&directory.mount).file_name().map_or_else(PathBuf::new, PathBuf::from);
         let place = target.join(&name);
+        let controllers = directory.controllers.join(",");
         let op = if own_namespace {
-            filesystem(
-                &place,
-                "cgroup",
-                "cgroup",
-                options.flags,
-                &directory.controllers.join(","),
-                &[],
-            )
+            filesystem(&place, "cgroup", "cgroup", plain, &controllers, &[])
         } else {
-            bind_op(&cgroup.absolute(directory), &place, options)
+            bind_directory(&cgroup.absolute(directory), &place)
         };
         plan.init(pointer, op);
+        below.push(place.as_path().into());
         for controller in directory.controllers.iter().filter(|_| directory.controllers.len() > 1) {
-            let path = target.join(controller);
-            plan.init(
-                pointer,
-                Op::Symlink {
-                    path: path.as_path().into(),
-                    content: name.as_path().into(),
-                    replace: 0,
-                },
-            );
+            let path = target.join(controller).as_path().into();
+            let op = Op::Symlink { path, content: name.as_path().into(), replace: 0 };
+            plan.init(pointer, op);
         }
     }
-    if options.flags & MS_RDONLY != 0 {
-        let op = Op::Remount {
-            target: target.into(),
-            flags: options.flags | libc::MS_BIND,
-            data: "".into(),
-        };
-        later.push((pointer.to_owned(), op));
-    }
+    // Writable until everything is in it.
+    let op = Op::TreeFlags { target: target.into(), below, flags: options.flags };
+    later.push((pointer.to_owned(), op));
     Ok(())
+}
+
+/// The mount of a directory as it is.
+fn bind_directory(source: &Path, target: &Path) -> Op {
+    let mut op = bind_op(source, target, &MountOptions::default());
+    if let Op::MountBind { directory, .. } = &mut op {
+        *directory = 1;
+    }
+    op
 }
 
 fn filesystem(

@@ -7,11 +7,16 @@ use crate::plan::cgroup::Directory;
 impl LiveCgroup {
     /// Fills the cpuset, and those above it that are empty, from the nearest
     /// that is not.
-    pub(super) fn inherit_cpuset(&self, directory: &Directory) -> Result<()> {
+    /// One `made` just now is empty without looking.
+    pub(super) fn inherit_cpuset(&self, directory: &Directory, made: bool) -> Result<()> {
         let path = directory.relative();
         let top = directory.mount.len();
         for name in ["cpuset.cpus", "cpuset.mems"] {
-            self.filled(&path, name, top)?;
+            if made {
+                self.fill(&path, name, top)?
+            } else {
+                self.filled(&path, name, top)?
+            };
         }
         Ok(())
     }
@@ -25,6 +30,11 @@ impl LiveCgroup {
         if !value.is_empty() || path.len() <= top {
             return Ok(value);
         }
+        self.fill(path, name, top)
+    }
+
+    fn fill(&self, path: &str, name: &str, top: usize) -> Result<String> {
+        let file = join(path, name);
         let parent = path.rfind('/').map_or("", |slash| &path[..slash]);
         let value = self.filled(parent, name, top)?;
         file::write(self.base(), &file, &value)

@@ -1,7 +1,7 @@
 //! Finds the host's cgroup hierarchies.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
@@ -55,5 +55,18 @@ fn is_v2(path: &str) -> bool {
 }
 
 fn read(path: &str) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::io("read", &error).path(path))
+    let failed = |error: std::io::Error| Error::io("read", &error).path(path);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut bytes = vec![0; 4096];
+    let mut filled = 0;
+    loop {
+        let count = file.read(&mut bytes[filled..]).map_err(failed)?;
+        filled += count;
+        // The kernel gives such a file in whole lines, up to what is asked for;
+        // less than half of that was all.
+        if count == 0 || filled < bytes.len() / 2 {
+            return Ok(String::from_utf8_lossy(&bytes[..filled]).into_owned());
+        }
+        bytes.resize(filled * 2 + 4096, 0);
+    }
 }
