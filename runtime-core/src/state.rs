@@ -1,6 +1,5 @@
 //! The state of a container as the spec, engines and hooks see it.
 
-use crate::host::record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -74,15 +73,22 @@ struct HookState<'a> {
     annotations: Option<BTreeMap<&'a String, &'a String>>,
 }
 
-/// The state for a hook that the host side runs.
-pub(crate) fn for_hook(record: &Record, status: &str, pid: i32) -> String {
-    let annotations: BTreeMap<_, _> = record.annotations.iter().collect();
+/// The state for a hook that the host side runs; without a pid when it is 0.
+pub(crate) fn with_pid(
+    version: &str,
+    id: &str,
+    status: &str,
+    pid: i32,
+    bundle: &Path,
+    annotations: &BTreeMap<String, String>,
+) -> String {
+    let annotations: BTreeMap<_, _> = annotations.iter().collect();
     let state = HookState {
-        oci_version: &record.oci_version,
-        id: &record.id,
+        oci_version: version,
+        id,
         status,
         pid: (pid != 0).then_some(pid),
-        bundle: &record.bundle,
+        bundle,
         annotations: (!annotations.is_empty()).then_some(annotations),
     };
     serde_json::to_string(&state).unwrap_or_default()

@@ -9,7 +9,6 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::plan::cgroup::Part;
 use crate::plan::ops::{Fact, Message, Op};
 use crate::plan::{Action, HostOp, Plan, Step, blame, blame_rlimit};
-use crate::state;
 use crate::sys::pidfd;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -121,7 +120,7 @@ impl<'a> Execution<'a> {
             HostOp::GidMap(map) => self.write_proc("gid_map", map),
             HostOp::OomScore(score) => self.write_proc("oom_score_adj", &score.to_string()),
             HostOp::Hook(hook) => {
-                let state = state::for_hook(self.record, "creating", self.pid());
+                let state = hooks::state_of(self.record, "creating", self.pid());
                 hooks::run(hook, &state, &self.record.bundle)
             }
             HostOp::Rlimit { resource, soft, hard } => self.limit(*resource, *soft, *hard),

@@ -1,7 +1,9 @@
 //! Hooks of the runtime namespace: prestart, createRuntime, poststart, poststop.
 
+use super::record::Record;
 use crate::error::{Error, Result};
 use crate::plan::HostHook;
+use crate::state;
 use crate::sys::pidfd;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
@@ -11,6 +13,12 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+/// What a hook reads of the container; without a pid when it is 0.
+pub(crate) fn state_of(record: &Record, status: &str, pid: i32) -> String {
+    let Record { oci_version, id, bundle, annotations, .. } = record;
+    state::with_pid(oci_version, id, status, pid, bundle, annotations)
+}
 
 /// Runs one hook with `state` on its standard input. Input and output are files
 /// in memory: a hook that does not read, or leaves a daemon with its output open,

@@ -1,6 +1,7 @@
 //! The seccomp listener: fetched from init, sent to the agent that answers for
 //! the filter (config-linux.md, "The Container Process State").
 
+use super::hooks;
 use super::record::Record;
 use super::sockets;
 use super::spawn::Init;
@@ -35,7 +36,7 @@ pub(crate) fn pass(
     record: &Record,
 ) -> Result<()> {
     let listener = fetch(init, number)?;
-    let state = crate::state::for_hook(record, "creating", init.pid);
+    let state = hooks::state_of(record, "creating", init.pid);
     let message = ProcessState {
         oci_version: &record.oci_version,
         fds: ["seccompFd"],

@@ -8,7 +8,7 @@ use crate::host::hooks;
 use crate::host::record::{Directory, Phase, Record};
 use crate::plan::hooks::Hooks;
 use crate::plan::host_hook;
-use crate::state::{Status, for_hook};
+use crate::state::Status;
 use crate::sys::pidfd;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ fn poststop(directory: &Directory, record: &Record) -> Result<()> {
     let Ok(config) = directory.load_config() else { return Ok(()) };
     let (spec, _) = crate::bundle::parse_spec(&config)?;
     let hooks = Hooks::of(spec.hooks().as_ref()).poststop;
-    let state = for_hook(record, "stopped", 0);
+    let state = hooks::state_of(record, "stopped", 0);
     // Each has its chance; the first failure is reported.
     let results = hooks.iter().enumerate();
     let results = results.map(|(index, hook)| {

@@ -9,7 +9,7 @@ use crate::host::{hooks, notify, sockets};
 use crate::plan::hooks::Hooks;
 use crate::plan::ops::Fact;
 use crate::plan::{Step, blame, host_hook};
-use crate::state::{Status, for_hook};
+use crate::state::Status;
 use crate::sys::pidfd;
 use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
@@ -118,7 +118,7 @@ fn refuse_unless_created(status: Status) -> Result<()> {
 
 /// The poststart hooks, once the program runs.
 pub(super) fn poststart(record: &Record, spec: &Spec) -> Result<()> {
-    let state = for_hook(record, "running", record.pid);
+    let state = hooks::state_of(record, "running", record.pid);
     for (index, hook) in Hooks::of(spec.hooks().as_ref()).poststart.iter().enumerate() {
         hooks::run(&host_hook("poststart", index, hook), &state, &record.bundle)?;
     }

@@ -12,29 +12,64 @@ use oci_spec::runtime::{Linux, Spec};
 use std::path::{Path, PathBuf};
 
 /// What a container's plan is made from.
-#[derive(Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) bundle: &'a Bundle,
-    pub(crate) facts: &'a Facts,
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Its bundle, checked.
+    pub bundle: &'a Bundle,
+    /// The host and the caller.
+    pub facts: &'a Facts,
     /// The container's state directory.
-    pub(crate) directory: &'a Path,
-    pub(crate) systemd_cgroup: bool,
-    pub(crate) rootless: bool,
-    pub(crate) no_pivot: bool,
-    pub(crate) no_new_keyring: bool,
+    pub directory: &'a Path,
+    /// Whether systemd makes the cgroup.
+    pub systemd_cgroup: bool,
+    /// Whether to do without what only root can do.
+    pub rootless: bool,
+    /// Move the rootfs over / instead of pivot_root.
+    pub no_pivot: bool,
+    /// Stay in the caller's session keyring.
+    pub no_new_keyring: bool,
     /// Whether the host side goes on to start the container itself.
-    pub(crate) run: bool,
+    pub run: bool,
     /// Descriptors handed on from 3.
-    pub(crate) handed_on: u32,
+    pub handed_on: u32,
     /// How many of those are of socket activation.
-    pub(crate) listen_fds: u32,
-    pub(crate) notify: bool,
-    pub(crate) console_socket: Option<PathBuf>,
+    pub listen_fds: u32,
+    /// Whether readiness is relayed to a supervisor.
+    pub notify: bool,
+    /// Where the terminal's master is sent.
+    pub console_socket: Option<PathBuf>,
     /// Rows and columns, where the configuration has none.
-    pub(crate) console_size: Option<(u16, u16)>,
-    pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) pidfd_socket: Option<PathBuf>,
+    pub console_size: Option<(u16, u16)>,
+    /// Where the pid is written.
+    pub pid_file: Option<PathBuf>,
+    /// Where the process's pidfd is sent.
+    pub pidfd_socket: Option<PathBuf>,
+}
+
+impl<'a> Request<'a> {
+    /// A plain `create`: nothing handed on, nothing sent, all that the caller may do.
+    pub fn new(id: &'a str, bundle: &'a Bundle, facts: &'a Facts, directory: &'a Path) -> Self {
+        Self {
+            id,
+            bundle,
+            facts,
+            directory,
+            systemd_cgroup: false,
+            rootless: false,
+            no_pivot: false,
+            no_new_keyring: false,
+            run: false,
+            handed_on: 0,
+            listen_fds: 0,
+            notify: false,
+            console_socket: None,
+            console_size: None,
+            pid_file: None,
+            pidfd_socket: None,
+        }
+    }
 }
 
 /// What the parts of the plan share.
@@ -48,7 +83,11 @@ pub(super) struct Parts<'a> {
 }
 
 /// Everything that creating (and, with `run`, starting) the container will do.
-pub(crate) fn container(request: &Request<'_>) -> Result<Plan> {
+/// Looks at nothing but `request`: the same request leads to the same plan.
+///
+/// # Errors
+/// What in the configuration cannot be carried out, with its place.
+pub fn container(request: &Request<'_>) -> Result<Plan> {
     let spec = request.bundle.spec();
     let linux = spec.linux().as_ref();
     let entries = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();

@@ -12,30 +12,62 @@ use oci_spec::runtime::{Process, Spec};
 use std::path::PathBuf;
 
 /// What the plan of an exec is made from.
-#[derive(Debug)]
-pub(crate) struct ExecRequest<'a> {
-    pub(crate) id: &'a str,
-    /// The container's first process.
-    pub(crate) pid: u64,
+#[derive(Clone, Debug)]
+pub struct ExecRequest<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The container's first process, as the host numbers it.
+    pub pid: u64,
     /// The container's configuration as it was at creation.
-    pub(crate) spec: &'a Spec,
-    pub(crate) process: &'a Process,
-    pub(crate) facts: &'a Facts,
+    pub spec: &'a Spec,
+    /// What is to be executed.
+    pub process: &'a Process,
+    /// The host and the caller.
+    pub facts: &'a Facts,
     /// Where the process object was read, for the places of errors.
-    pub(crate) base: &'static str,
-    pub(crate) no_new_keyring: bool,
+    pub base: &'static str,
+    /// Stay in the caller's session keyring.
+    pub no_new_keyring: bool,
     /// The cgroup to run in.
-    pub(crate) cgroup: Option<&'a Cgroup>,
-    pub(crate) handed_on: u32,
-    pub(crate) console_socket: Option<PathBuf>,
+    pub cgroup: Option<&'a Cgroup>,
+    /// Descriptors handed on from 3.
+    pub handed_on: u32,
+    /// Where the terminal's master is sent.
+    pub console_socket: Option<PathBuf>,
     /// Rows and columns, where the process object has none.
-    pub(crate) console_size: Option<(u16, u16)>,
-    pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) pidfd_socket: Option<PathBuf>,
+    pub console_size: Option<(u16, u16)>,
+    /// Where the pid is written.
+    pub pid_file: Option<PathBuf>,
+    /// Where the process's pidfd is sent.
+    pub pidfd_socket: Option<PathBuf>,
+}
+
+impl<'a> ExecRequest<'a> {
+    /// A process object of its own; no cgroup is joined, nothing handed on, nothing sent.
+    pub fn new(id: &'a str, spec: &'a Spec, process: &'a Process, facts: &'a Facts) -> Self {
+        Self {
+            id,
+            pid: 0,
+            spec,
+            process,
+            facts,
+            base: "",
+            no_new_keyring: false,
+            cgroup: None,
+            handed_on: 0,
+            console_socket: None,
+            console_size: None,
+            pid_file: None,
+            pidfd_socket: None,
+        }
+    }
 }
 
 /// Everything that executing the process will do.
-pub(crate) fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
+///
+/// # Errors
+/// What in the process object cannot be carried out, with its place.
+pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
     let linux = request.spec.linux().as_ref();
     let entries = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     let namespaces = Namespaces::of(entries);

@@ -33,7 +33,8 @@ pub mod sysctl;
 pub mod wire;
 
 pub(crate) use blame::{blame, blame_rlimit};
-pub(crate) use container::{Request, container, host_hook};
-pub(crate) use exec::{ExecRequest, exec};
+pub(crate) use container::host_hook;
+pub use container::{Request, container};
+pub use exec::{ExecRequest, exec};
 pub use facts::Facts;
 pub use step::{Action, Descriptor, HostHook, HostOp, Plan, Step};

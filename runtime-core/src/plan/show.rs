@@ -155,20 +155,46 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::RootPropagation { flags, .. } => format!("make mounts {}", propagation(*flags)),
         Op::OpenRootfs { path } => format!("bind the rootfs {path} onto itself"),
         Op::OpenRoot {} => "take the root as it is".to_owned(),
-        Op::MountFs { target, source, fstype, flags, data, copy_up, .. } => {
+        Op::MountFs {
+            target,
+            source,
+            fstype,
+            flags,
+            data,
+            copy_up,
+            propagation,
+            attr_set,
+            attr_clear,
+        } => {
             let copy = if *copy_up == 1 { ", with what it covers" } else { "" };
             format!(
-                "mount {source} on {target} type {fstype} ({}){copy}",
-                options(*flags, &data.to_string())
+                "mount {source} on {target} type {fstype} ({}){copy}{}",
+                options(*flags, &data.to_string()),
+                afterwards(*propagation, *attr_set, *attr_clear)
             )
         }
-        Op::MountBind { target, source, slot, recursive, set, clear, .. } => {
+        Op::MountBind {
+            target,
+            source,
+            slot,
+            recursive,
+            directory: _,
+            set,
+            clear,
+            propagation,
+            attr_set,
+            attr_clear,
+        } => {
             let kind = if *recursive == 1 { "rbind" } else { "bind" };
             let from =
                 if *slot == NO_SLOT { source.to_string() } else { format!("descriptor {slot}") };
             let cleared =
                 if *clear == 0 { String::new() } else { format!(" not ({})", options(*clear, "")) };
-            format!("{kind} {from} on {target} ({}){cleared}", options(*set, ""))
+            format!(
+                "{kind} {from} on {target} ({}){cleared}{}",
+                options(*set, ""),
+                afterwards(*propagation, *attr_set, *attr_clear)
+            )
         }
         Op::Remount { target, flags, data } => {
             format!("remount {target} ({})", options(*flags, &data.to_string()))
@@ -265,6 +291,25 @@ fn propagation(flags: u64) -> String {
         _ => return format!("{flags:#x}"),
     };
     format!("{recursive}{kind}")
+}
+
+/// What changes once a mount is in place: its propagation, in turn, and the
+/// attributes of all mounts below.
+fn afterwards(propagation: u64, set: u64, clear: u64) -> String {
+    const TURN: u32 = 5;
+    const KINDS: [&str; 4] = ["unbindable", "private", "slave", "shared"];
+    let mut text = String::new();
+    let mut left = propagation;
+    while left != 0 {
+        let recursive = if left & 1 << KINDS.len() == 0 { "" } else { "r" };
+        let kind = KINDS.get(left.trailing_zeros() as usize).unwrap_or(&"unknown");
+        text.push_str(&format!(", {recursive}{kind}"));
+        left >>= TURN;
+    }
+    if set | clear != 0 {
+        text.push_str(&format!(", attributes below +{set:#x} -{clear:#x}"));
+    }
+    text
 }
 
 /// Mount flags by the names that mount(8) has for them.

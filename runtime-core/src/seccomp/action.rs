@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::LinuxSeccompAction as Action;
 
-use crate::{Error, Notice, Result};
+use crate::error::{Error, Notice, Result};
 
 pub(super) const RET_KILL_THREAD: u32 = libc::SECCOMP_RET_KILL_THREAD;
 pub(super) const RET_ALLOW: u32 = libc::SECCOMP_RET_ALLOW;

@@ -8,7 +8,7 @@ use seccompiler::{
     SeccompRule, sock_filter,
 };
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// System calls have at most six arguments.
 const ARGUMENTS: usize = 6;

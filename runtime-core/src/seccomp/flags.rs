@@ -3,7 +3,7 @@
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompFilterFlag as Flag};
 
 use super::POINTER;
-use crate::Notice;
+use crate::error::Notice;
 
 const LOG: u64 = 1 << 1;
 const SPEC_ALLOW: u64 = 1 << 2;

@@ -30,7 +30,7 @@ mod tree;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction};
 pub use seccompiler::sock_filter;
 
-use crate::{Notice, Result};
+use crate::error::{Notice, Result};
 use profile::Policy;
 
 /// Where the profile stands in config.json.

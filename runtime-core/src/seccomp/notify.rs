@@ -3,7 +3,7 @@
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSyscall};
 
 use super::POINTER;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Whether some rule of `profile` notifies.
 ///

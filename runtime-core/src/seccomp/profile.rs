@@ -7,7 +7,7 @@ use super::args::{Condition, Conjunction};
 use super::enosys::{self, Newest};
 use super::rules::{Rule, Verdict};
 use super::{Options, POINTER, action};
-use crate::{Error, ErrorKind, Notice, Result};
+use crate::error::{Error, ErrorKind, Notice, Result};
 
 /// The profile, resolved.
 #[derive(Debug)]

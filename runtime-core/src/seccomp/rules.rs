@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use super::{POINTER, args::Conjunction};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// More rules than that do not fit into a program: each takes three
 /// instructions.

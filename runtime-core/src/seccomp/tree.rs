@@ -9,7 +9,7 @@ use super::assembler::{Assembler, Compare, Target};
 use super::intervals::{Answer, Interval, divide};
 use super::profile::Policy;
 use super::rules::Rule;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The longest program the kernel takes (`BPF_MAXINSNS`).
 pub(super) const MAX_INSTRUCTIONS: usize = 4096;

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The size of the window of `terminal`, as (rows, columns).
 ///
