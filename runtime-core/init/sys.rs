@@ -381,7 +381,8 @@ pub fn memory_file(name: &CStr) -> Answer<Fd> {
 /// The lowest free descriptor, which the next call that opens one will give; `open` is any open one.
 pub fn next_descriptor(open: i32) -> Answer<i32> {
     const F_DUPFD_CLOEXEC: usize = 1030;
-    call!(nr::FCNTL, open, F_DUPFD_CLOEXEC, 0).map(|fd| Fd(fd as i32).raw())
+    let number = call!(nr::FCNTL, open, F_DUPFD_CLOEXEC, 0)? as i32;
+    close(number).map(|_| number)
 }
 
 pub fn duplicate(fd: i32) -> Answer<Fd> {
@@ -432,15 +433,18 @@ pub fn umask(mask: u32) {
     let _ = call!(nr::UMASK, mask);
 }
 
-pub fn poll_in(fd: i32, timeout_ms: i32) -> Answer<bool> {
+/// Waits until one of two files has something to read, or its other end is gone;
+/// tells of each.
+pub fn poll_either(fds: [i32; 2], timeout_ms: i32) -> Answer<[bool; 2]> {
     #[repr(C)]
     struct PollFd {
         fd: i32,
         events: i16,
         revents: i16,
     }
-    let mut entry = PollFd { fd, events: flag::POLLIN, revents: 0 };
-    call!(nr::POLL, &raw mut entry, 1, timeout_ms as isize).map(|ready| ready > 0)
+    let mut entries = fds.map(|fd| PollFd { fd, events: flag::POLLIN, revents: 0 });
+    call!(nr::POLL, entries.as_mut_ptr(), 2, timeout_ms as isize)?;
+    Ok(entries.map(|entry| entry.revents != 0))
 }
 
 // Mounts

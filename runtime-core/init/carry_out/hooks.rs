@@ -32,11 +32,15 @@ pub fn run(hook: &Hook, directory: Option<i32>, host: &Host) -> Result<(), Fault
         become_hook(hook, directory, &streams)
     };
     let timeout = if hook.timeout_ms == 0 { -1 } else { i32::try_from(hook.timeout_ms).unwrap_or(i32::MAX) };
-    let ended = sys::poll_in(pidfd.raw(), timeout).during(Call::Poll)?;
+    let [ended, alone] = sys::poll_either([pidfd.raw(), host.socket()], timeout).during(Call::Poll)?;
     if !ended {
         let _ = sys::kill(pid, flag::SIGKILL);
     }
     let status = sys::wait(pid).during(Call::Wait)?;
+    if alone && !ended {
+        // The host side was killed: nobody will ever let this container go on.
+        sys::exit(1);
+    }
     let fault = match (ended, streams.exec_errno(), status) {
         (false, ..) => Fault::new(Call::HookTimeout, 0),
         (true, Some(errno), _) => Fault::new(Call::Execve, errno),

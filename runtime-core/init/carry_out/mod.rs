@@ -79,7 +79,7 @@ impl State {
                 rootfs::root_propagation(flags, parent_private != 0, rootfs)
             }
             Op::OpenRootfs { path } => self.open_rootfs(path),
-            Op::OpenRoot {} => self.open_root(c"/"),
+            Op::OpenRoot { path } => self.open_root(path),
             Op::MountFs { target, source, fstype, flags, data, propagation, attr_set, attr_clear, copy_up } => self
                 .mount_filesystem(&mounts::Filesystem {
                     target,

@@ -56,7 +56,7 @@ fn directory_of(process: i32, pid: u64) -> Result<Fd, Fault> {
     path.push_number(pid).during(Call::Open)?;
     let flags = flag::O_PATH | flag::O_DIRECTORY;
     let directory = sys::open(flag::AT_FDCWD, path.as_text(), flags, 0).during(Call::Open)?;
-    let ended = sys::poll_in(process, 0).during(Call::Poll)?;
+    let [ended, _] = sys::poll_either([process, -1], 0).during(Call::Poll)?;
     if ended { Err(Fault::new(Call::Setns, errno::ESRCH)) } else { Ok(directory) }
 }
 

@@ -54,6 +54,9 @@ impl State {
         if notify {
             // Closed by execve; the host side has its own by then.
             let _ = Fd::from_raw(answer as i32).keep();
+            // Execve would close it before it is fetched. A filter that forbids to
+            // wait is obeyed: then fetching has to be faster.
+            let _ = host.wait();
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ mod relax;
 mod template;
 pub mod validate;
 
-use std::io::ErrorKind as Io;
+use std::io::{ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
@@ -117,7 +117,7 @@ fn canonical(dir: &Path) -> Result<PathBuf> {
 
 fn read_config(dir: &Path) -> Result<Vec<u8>> {
     let path = dir.join(CONFIG);
-    std::fs::read(&path).map_err(|error| match error.kind() {
+    read_file(&path).map_err(|error| match error.kind() {
         Io::NotFound => {
             let message = format!("JSON specification file {CONFIG} not found");
             Error::new(ErrorKind::InvalidConfig, message)
@@ -126,6 +126,21 @@ fn read_config(dir: &Path) -> Result<Vec<u8>> {
         }
         _ => Error::io("read", &error).path(&path),
     })
+}
+
+/// Only a regular file: nothing that would have to be waited for.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file =
+        std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let length = match file.metadata()? {
+        found if found.is_file() => found.len(),
+        found if found.is_dir() => return Err(std::io::Error::from_raw_os_error(libc::EISDIR)),
+        _ => return Err(std::io::Error::other("not a regular file")),
+    };
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A root that cannot be resolved stays as written: validation refuses it.

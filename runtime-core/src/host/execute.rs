@@ -81,6 +81,10 @@ impl<'a> Execution<'a> {
             }
             Err(error) => {
                 self.find_child();
+                if self.cgroup.is_none() {
+                    // Not made yet, so perhaps that of others: no undoing must touch it.
+                    self.record.cgroup = None;
+                }
                 if let Some(init) = &self.init {
                     end(init);
                 }
@@ -163,10 +167,8 @@ impl<'a> Execution<'a> {
             Some(live) => live,
             None => LiveCgroup::open(plan.cgroup.clone())?,
         };
-        live.make(plan, part).inspect_err(|_| {
-            // It may be that of others, which no undoing must touch.
-            self.record.cgroup = None;
-        })?;
+        // On failure all that was made is gone, and `self.cgroup` stays empty.
+        live.make(plan, part)?;
         self.record.cgroup = Some(live.record());
         self.cgroup = Some(live);
         Ok(())
@@ -193,7 +195,15 @@ impl<'a> Execution<'a> {
 
     fn write_proc(&self, file: &str, value: &str) -> Result<()> {
         let path = format!("/proc/{}/{file}", self.pid());
-        std::fs::write(&path, value).map_err(|error| Error::io("write", &error).path(&path))
+        std::fs::write(&path, value).map_err(|error| {
+            let failure = Error::io("write", &error).path(&path);
+            match (file, error.raw_os_error()) {
+                ("uid_map" | "gid_map", Some(libc::EINVAL)) => failure.hint(
+                    "the kernel takes at most 340 ranges, in one page of text, none overlapping",
+                ),
+                _ => failure,
+            }
+        })
     }
 
     fn limit(&self, resource: u32, soft: u64, hard: u64) -> Result<()> {
@@ -226,7 +236,8 @@ impl<'a> Execution<'a> {
         }
         let init = self.init()?;
         let number = self.listener.unwrap_or(-1);
-        listener::pass(init, number, socket, metadata, self.record)
+        listener::pass(init, number, socket, metadata, self.record)?;
+        init.channel.go()
     }
 
     /// What init said, or the error of its death.
@@ -374,5 +385,8 @@ fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let mut file = options.open(&fresh).map_err(|error| failed("open")(error).path(&fresh))?;
     std::io::Write::write_all(&mut file, pid.to_string().as_bytes())
         .map_err(|error| failed("write")(error).path(&fresh))?;
-    std::fs::rename(&fresh, path).map_err(|error| failed("rename")(error).path(path))
+    std::fs::rename(&fresh, path).map_err(|error| {
+        let _ = std::fs::remove_file(&fresh);
+        failed("rename")(error).path(path)
+    })
 }

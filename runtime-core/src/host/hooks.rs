@@ -37,7 +37,10 @@ pub(crate) fn run(hook: &HostHook, state: &str, directory: &Path) -> Result<()> 
         command.env_clear();
         command.envs(env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
     }
-    command.current_dir(directory);
+    // The bundle may be gone by the time of the poststop hooks.
+    if directory.is_dir() {
+        command.current_dir(directory);
+    }
     command.stdin(Stdio::from(input));
     command.stdout(Stdio::from(output.try_clone().map_err(io)?));
     command.stderr(Stdio::from(errors.try_clone().map_err(io)?));

@@ -12,3 +12,4 @@ pub(crate) mod proc_stat;
 pub(crate) mod record;
 pub(crate) mod sockets;
 pub(crate) mod spawn;
+pub(crate) mod unmount;

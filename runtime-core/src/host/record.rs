@@ -52,6 +52,8 @@ pub(crate) struct Record {
     pub(crate) cgroup: Option<Cgroup>,
     /// Whether it has a pid namespace of its own: then all ends with its first process.
     pub(crate) own_pids: bool,
+    /// Whether it has a mount namespace of its own: then its mounts end with it.
+    pub(crate) own_mounts: bool,
     /// Whether its processes stay in the caller's session keyring.
     pub(crate) no_new_keyring: bool,
     /// How many steps its plan had.
@@ -74,7 +76,9 @@ pub(crate) struct Directory {
     fd: File,
 }
 
-const AS_DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// A link in the state root is no container of ours, wherever it leads.
+const AS_DIRECTORY: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 fn os(name: &'static str, path: &Path) -> impl Fn(nix::errno::Errno) -> Error {
     move |errno| Error::os(name, errno as i32).path(path)
@@ -116,9 +120,9 @@ impl Directory {
     fn open_path(path: PathBuf) -> Result<Self> {
         match open(&path, AS_DIRECTORY, Mode::empty()) {
             Ok(fd) => Ok(Self { path, fd: File::from(fd) }),
-            Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => {
-                Err(Error::kind_only(ErrorKind::NotFound))
-            }
+            Err(
+                nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR | nix::errno::Errno::ELOOP,
+            ) => Err(Error::kind_only(ErrorKind::NotFound)),
             Err(errno) => Err(os("open", &path)(errno)),
         }
     }
@@ -216,7 +220,8 @@ impl Directory {
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // What is no file of ours, a pipe say, must not be waited for.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let path = self.path.join(name);
         let mut file = match nix::fcntl::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),

@@ -211,7 +211,8 @@ fn open_for<'a>(
     match descriptor {
         Descriptor::Namespace(path) => {
             let namespace =
-                open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(|errno| {
+                open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())
+                    .map_err(|errno| {
                     Error::os("open", errno as i32)
                         .path(path)
                         .hint("the namespace to join must exist")

@@ -151,6 +151,7 @@ fn record(id: &str, bundle: &Bundle, plan: &Plan, no_new_keyring: bool) -> Recor
     let spec = bundle.spec();
     let namespaces =
         spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+    let namespaces = plan::namespaces::Namespaces::of(namespaces);
     Record {
         version: Record::VERSION,
         phase: Phase::Creating,
@@ -167,8 +168,8 @@ fn record(id: &str, bundle: &Bundle, plan: &Plan, no_new_keyring: bool) -> Recor
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
         cgroup: plan.cgroup.as_ref().map(|plan| plan.cgroup.clone()),
-        own_pids: plan::namespaces::Namespaces::of(namespaces)
-            .creates(plan::clone_flags::CLONE_NEWPID),
+        own_mounts: namespaces.has(plan::clone_flags::CLONE_NEWNS),
+        own_pids: namespaces.creates(plan::clone_flags::CLONE_NEWPID),
         no_new_keyring,
         steps: plan.steps.len(),
         pid: 0,
@@ -205,10 +206,14 @@ impl<'a> Creation<'a> {
             beside: None,
             patience: patience(&made.plan),
         };
-        let outcome = made.directory.save_config(bundle.raw()).and_then(|()| {
-            Execution::new(&made.plan, Some(&made.directory), &mut made.record, surroundings).run()
-        });
-        match outcome {
+        if let Err(error) = made.directory.save_config(bundle.raw()) {
+            // Nothing else is there yet.
+            let _ = made.directory.remove();
+            return Err(error);
+        }
+        let execution =
+            Execution::new(&made.plan, Some(&made.directory), &mut made.record, surroundings);
+        match execution.run() {
             Ok(outcome) => Ok((made, outcome)),
             Err(error) => {
                 made.undo();

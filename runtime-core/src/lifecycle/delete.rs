@@ -4,12 +4,13 @@ use super::status::{First, first, status};
 use super::{Container, Runtime, cgroup_of, check_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::LiveCgroup;
-use crate::host::hooks;
 use crate::host::record::{Directory, Phase, Record};
+use crate::host::{hooks, unmount};
 use crate::plan::hooks::Hooks;
 use crate::plan::host_hook;
 use crate::state::Status;
 use crate::sys::pidfd;
+use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -112,7 +113,13 @@ pub(super) fn destroy(directory: &Directory, record: &Record) -> Result<()> {
     if let Some(cgroup) = cgroup_of(record)? {
         remove_cgroup(&cgroup, record)?;
     }
-    let failed = poststop(directory, record);
+    let Ok(config) = directory.load_config() else { return directory.remove() };
+    let failed = crate::bundle::parse_spec(&config).and_then(|(spec, _)| {
+        if !record.own_mounts {
+            unmount::all(&record.rootfs, &spec)?;
+        }
+        poststop(record, &spec)
+    });
     directory.remove()?;
     failed
 }
@@ -147,9 +154,7 @@ fn remove_cgroup(cgroup: &LiveCgroup, record: &Record) -> Result<()> {
     cgroup.remove(PATIENCE)
 }
 
-fn poststop(directory: &Directory, record: &Record) -> Result<()> {
-    let Ok(config) = directory.load_config() else { return Ok(()) };
-    let (spec, _) = crate::bundle::parse_spec(&config)?;
+fn poststop(record: &Record, spec: &Spec) -> Result<()> {
     let hooks = Hooks::of(spec.hooks().as_ref()).poststop;
     let state = hooks::state_of(record, "stopped", 0);
     // Each has its chance; the first failure is reported.

@@ -11,13 +11,12 @@ impl Container {
     /// Freezes all processes of the container.
     ///
     /// # Errors
-    /// `NotRunning`; `Paused`; `Timeout` when the kernel does not freeze them.
+    /// `NotRunning`, also when it is paused already; `Timeout` when the kernel does not freeze them.
     pub fn pause(&self) -> Result<()> {
         let directory = self.directory()?;
         let record = directory.load()?;
         match status(&directory, &record)? {
             Status::Running | Status::Created => freezer(&record)?.freeze(),
-            Status::Paused => Err(Error::kind_only(ErrorKind::Paused)),
             _ => Err(Error::kind_only(ErrorKind::NotRunning)),
         }
     }

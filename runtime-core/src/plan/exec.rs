@@ -73,7 +73,7 @@ pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
     let namespaces = Namespaces::of(entries);
     let mut plan = Plan::new();
     enter(&mut plan, request, &namespaces)?;
-    plan.init("", Op::OpenRoot {});
+    plan.init("", Op::OpenRoot { path: "/".into() });
     if request.process.terminal() == Some(true) {
         process::console(&mut plan, request.process, request.base, request.console_size, false);
     }

@@ -110,8 +110,8 @@ operations! {
     RootPropagation = 11 { flags: Word, parent_private: Word, rootfs: Text }
     /// Bind the rootfs onto itself; its descriptor is the root of all further paths.
     OpenRootfs = 12 { path: Text }
-    /// Use the current root as rootfs (no mount namespace of its own, or exec).
-    OpenRoot = 13 {}
+    /// Take a directory as rootfs as it is (no mount namespace of its own, or exec).
+    OpenRoot = 13 { path: Text }
     /// Mount a filesystem below the rootfs. `attr_*` are MOUNT_ATTR bits for the
     /// whole tree; `propagation` holds changes in turn, five bits each, first one lowest:
     /// unbindable, private, slave, shared, and recursive on top.

@@ -8,7 +8,7 @@ use super::wire::{List, Text};
 use super::{Action, Plan};
 use super::{devices, enter};
 use crate::bundle::{below_root, item};
-use crate::error::{Error, ErrorKind, Notice, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::Mode;
 use libc::{MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
 use oci_spec::runtime::Mount;
@@ -50,7 +50,7 @@ pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
 fn open(plan: &mut Plan, parts: &Parts<'_>) {
     let rootfs = Text::from(parts.request.bundle.rootfs());
     if !parts.namespaces.has(CLONE_NEWNS) {
-        plan.init("/root/path", Op::OpenRootfs { path: rootfs });
+        plan.init("/root/path", Op::OpenRoot { path: rootfs });
         return;
     }
     let flags = match propagation(parts) {
@@ -105,7 +105,7 @@ fn one(
 ) -> Result<()> {
     let options = MountOptions::of(mount, pointer)?;
     refuse_id_map(mount, &options, pointer)?;
-    let target = destination(plan, mount, pointer);
+    let target = below_root(mount.destination());
     if mount.typ().as_deref() == Some("cgroup") {
         return cgroup_mount(plan, parts, &target, &options, pointer, later);
     }
@@ -157,18 +157,6 @@ fn refuse_id_map(mount: &Mount, options: &MountOptions, pointer: &str) -> Result
         );
     }
     Ok(())
-}
-
-/// A relative destination is one of the root, as users of older versions of the spec wrote it.
-fn destination(plan: &mut Plan, mount: &Mount, pointer: &str) -> PathBuf {
-    if !mount.destination().is_absolute() {
-        let message = format!(
-            "mount destination {} is not absolute: taken as below /",
-            mount.destination().display()
-        );
-        plan.notices.push(Notice::new(pointer, message));
-    }
-    below_root(mount.destination())
 }
 
 fn bind(

@@ -154,7 +154,7 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::LoopbackUp {} => "bring lo up".to_owned(),
         Op::RootPropagation { flags, .. } => format!("make mounts {}", propagation(*flags)),
         Op::OpenRootfs { path } => format!("bind the rootfs {path} onto itself"),
-        Op::OpenRoot {} => "take the root as it is".to_owned(),
+        Op::OpenRoot { path } => format!("take {path} as the root"),
         Op::MountFs {
             target,
             source,
