@@ -44,6 +44,8 @@ pub struct Context {
     pub dir: PathBuf,
     /// The cgroup below which the test's containers stand.
     pub cgroup: String,
+    /// Whether the runtime itself runs behind a seccomp filter, which containers inherit.
+    pub filtered: bool,
     next: Cell<u32>,
 }
 
@@ -59,7 +61,25 @@ impl Context {
             busybox: suite.busybox.clone(),
             cgroup: suite.cgroup.clone(),
             dir,
+            filtered: false,
             next: Cell::new(0),
+        })
+    }
+
+    /// A context of its own, with its files below this one's, for a program that starts the same
+    /// runtime behind a seccomp filter.
+    pub fn behind_filter(&self, runtime: PathBuf) -> Outcome<Self> {
+        let dir = self.dir.join(self.number().to_string());
+        fs::create_dir_all(dir.join("root"))?;
+        Ok(Self {
+            runtime,
+            payload: self.payload.clone(),
+            busybox: self.busybox.clone(),
+            cgroup: self.cgroup.clone(),
+            dir,
+            filtered: true,
+            next: Cell::new(0),
+            ..*self
         })
     }
 

@@ -14,6 +14,7 @@ pub mod expect;
 pub mod families;
 pub mod host;
 pub mod leftovers;
+pub mod missing;
 pub mod outcome;
 pub mod process;
 pub mod runner;

@@ -21,3 +21,17 @@ pub fn set_window_size(tty: &File, rows: u16, columns: u16) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Loads a seccomp filter; the process must be allowed to without no_new_privs.
+pub fn load_filter(program: &[libc::sock_filter]) -> io::Result<()> {
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
+        filter: program.as_ptr().cast_mut(),
+    };
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the kernel copies the instructions, which outlive the call, and writes nothing.
+    match unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, &raw const filter) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

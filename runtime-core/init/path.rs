@@ -88,7 +88,7 @@ fn resolve(root: i32, path: &CStr, flags: i32, more: u64) -> Answer<Fd> {
     for _ in 0..TRIES {
         match sys::openat2(root, path, flags, how) {
             Err(errno::EAGAIN) => {}
-            Err(errno::ENOSYS) => return walk(root, path, flags, more != 0),
+            Err(errno) if errno::is_missing(errno) => return walk(root, path, flags, more != 0),
             answer => return answer,
         }
     }

@@ -14,6 +14,7 @@ pub type Answer<T> = Result<T, Errno>;
 pub mod errno {
     pub const EPERM: i32 = 1;
     pub const ENOENT: i32 = 2;
+    pub const ESRCH: i32 = 3;
     pub const EINTR: i32 = 4;
     pub const EAGAIN: i32 = 11;
     pub const EACCES: i32 = 13;
@@ -25,6 +26,12 @@ pub mod errno {
     pub const ENOSYS: i32 = 38;
     pub const ELOOP: i32 = 40;
     pub const EBADMSG: i32 = 74;
+
+    /// How a kernel says that it does not have a call yet, and a container's
+    /// profile that is older than the call.
+    pub const fn is_missing(errno: i32) -> bool {
+        matches!(errno, ENOSYS | EPERM)
+    }
 }
 
 pub mod flag {

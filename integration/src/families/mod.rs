@@ -6,6 +6,7 @@ pub mod budget;
 pub mod cgroups;
 pub mod crash;
 pub mod exec;
+pub mod fallbacks;
 pub mod hooks;
 pub mod lifecycle;
 pub mod mounts;
@@ -33,6 +34,7 @@ pub const ALL: &[Family] = &[
     samples::FAMILY,
     bad_input::FAMILY,
     attacks::FAMILY,
+    fallbacks::FAMILY,
     budget::FAMILY,
     crash::FAMILY,
 ];

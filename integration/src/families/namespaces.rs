@@ -133,7 +133,13 @@ fn user_namespace_maps_ids_and_files(ctx: &Context) -> Outcome {
         check_eq!(words, ["0", "100000", "65536"], "{map}");
     }
     check_eq!(facts["uids"], json!([0, 0, 0, 0]), "uids inside");
-    let made = fs::metadata(c.rootfs().join("tmp/made"))?;
+    // The name is printed with the arguments before the file is there.
+    let file = c.rootfs().join("tmp/made");
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !file.exists() && std::time::Instant::now() < soon {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let made = fs::metadata(file)?;
     check_eq!((made.uid(), made.gid()), (100_000, 100_000), "owner on the host");
     let process = fs::metadata(format!("/proc/{}", c.pid()?))?;
     check_eq!(process.uid(), 100_000, "owner of the process on the host");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompArg, LinuxSeccompOperator as Operator};
 
+use crate::model::equal;
 use crate::oracle::{ARCHES, Oracle};
 use crate::random::Random;
 
@@ -74,11 +75,6 @@ fn conditional_numbers(
         args.extend(selectors.clone());
     }
     by_number
-}
-
-fn equal(index: usize, value: u64) -> LinuxSeccompArg {
-    let json = serde_json::json!({ "index": index, "value": value, "op": "SCMP_CMP_EQ" });
-    serde_json::from_value(json).expect("a valid condition")
 }
 
 /// Combinations of values about those that `conditions` compare with.

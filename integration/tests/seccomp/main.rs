@@ -2,9 +2,12 @@
 
 mod cases;
 mod enosys;
+mod model;
 mod oracle;
 mod random;
 
+use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction as Action};
@@ -12,6 +15,7 @@ use runtime_core::seccomp::{Options, Program, compile};
 
 use cases::{Case, cases};
 use enosys::Newest;
+use model::Model;
 use oracle::{ARCHES, Built, Oracle};
 use random::{Actions, Random};
 
@@ -25,11 +29,13 @@ fn action(action: Action, errno_ret: Option<u32>) -> u32 {
     }
 }
 
-/// The helper, or a word about its absence.
+/// The helper, or a word about its absence, which the test harness must not
+/// swallow as it does with `eprintln!`.
 fn oracle() -> Option<Oracle> {
     let oracle = Oracle::start();
     if oracle.is_none() {
-        eprintln!("SKIPPED: no libseccomp to compile against (libseccomp-dev)");
+        let word = "SKIPPED: no libseccomp to compile against (libseccomp-dev)";
+        writeln!(std::io::stderr(), "{word}").expect("standard error is open");
     }
     oracle
 }
@@ -41,46 +47,74 @@ fn compile_here(profile: &LinuxSeccomp) -> runtime_core::Result<Option<Program>>
 
 /// How a profile fared on both sides.
 enum Outcome {
-    Same {
-        cases: usize,
-    },
+    Answers(Tally),
     BothRefuse,
+    /// One side alone sees a contradiction among the rules of a call: which it
+    /// finds depends for libseccomp on how its tree happens to have grown.
+    OneRefuses,
     /// libseccomp looped for ever.
     Hung,
-    Differ(String),
+    Wrong(String),
+}
+
+/// What came of the cases of a profile.
+#[derive(Default)]
+struct Tally {
+    cases: usize,
+    /// Those in which libseccomp answers otherwise; see [`model`].
+    otherwise: usize,
 }
 
 fn compare(profile: &LinuxSeccomp, oracle: &mut Oracle, random: &mut Random) -> Outcome {
     match (compile_here(profile), oracle.build(profile)) {
-        (_, Built::Hung) => Outcome::Hung,
-        (Err(_), Built::Refused(_)) => Outcome::BothRefuse,
-        (Err(error), Built::Filter(_)) => Outcome::Differ(format!("only refused here: {error}")),
-        (Ok(_), Built::Refused(errno)) => {
-            Outcome::Differ(format!("only refused by libseccomp: errno {errno}"))
-        }
-        (Ok(None), Built::Filter(_)) => Outcome::Same { cases: 0 },
+        (Ok(None), _) => Outcome::Answers(Tally::default()),
         (Ok(Some(own)), Built::Filter(theirs)) => {
-            let newest = Newest::of(profile, oracle);
             let cases = cases(profile, oracle, random);
-            match cases.iter().find_map(|case| difference(*case, &own, &theirs, &newest)) {
-                None => Outcome::Same { cases: cases.len() },
-                Some(difference) => Outcome::Differ(difference),
-            }
+            let judge = Judge::new(profile, oracle, own, theirs);
+            judge.tally(&cases).map_or_else(Outcome::Wrong, Outcome::Answers)
         }
+        (Ok(Some(_)), Built::Refused(libc::EEXIST)) => Outcome::OneRefuses,
+        (Ok(Some(_)), Built::Refused(errno)) => Outcome::Wrong(format!("refused there: {errno}")),
+        (Err(_), Built::Refused(_)) => Outcome::BothRefuse,
+        (Err(error), Built::Filter(_)) if error.to_string().contains("contradicts") => {
+            Outcome::OneRefuses
+        }
+        (Err(error), Built::Filter(_)) => Outcome::Wrong(format!("refused here: {error}")),
+        (_, Built::Hung) => Outcome::Hung,
     }
 }
 
-fn difference(
-    (audit, nr, args): Case,
-    own: &Program,
-    theirs: &Program,
-    newest: &Newest,
-) -> Option<String> {
-    let own = own.evaluate(audit, nr, args);
-    let theirs = newest.answer(audit, nr).or_else(|| theirs.evaluate(audit, nr, args));
-    (own.is_none() || own != theirs).then(|| {
-        format!("arch {audit:#x} nr {nr:#x} args {args:x?}: {own:x?}, libseccomp {theirs:x?}")
-    })
+struct Judge {
+    own: Program,
+    theirs: Program,
+    newest: Newest,
+    model: Model,
+}
+
+impl Judge {
+    fn new(profile: &LinuxSeccomp, oracle: &Oracle, own: Program, theirs: Program) -> Self {
+        let (newest, model) = (Newest::of(profile, oracle), Model::of(profile, oracle));
+        Self { own, theirs, newest, model }
+    }
+
+    fn tally(&self, cases: &[Case]) -> Result<Tally, String> {
+        let mut otherwise = 0;
+        for (audit, nr, args) in cases {
+            let own = self.own.evaluate(*audit, *nr, *args);
+            let theirs = self.newest.answer(*audit, *nr);
+            let theirs = theirs.or_else(|| self.theirs.evaluate(*audit, *nr, *args));
+            if own == theirs {
+                continue;
+            }
+            let right = own.is_some_and(|own| self.model.allows(*audit, *nr, *args, own));
+            if !right || !self.model.has_conditions(*audit, *nr) {
+                let case = format!("arch {audit:#x} nr {nr:#x} args {args:x?}");
+                return Err(format!("{case}: {own:x?}, libseccomp {theirs:x?}"));
+            }
+            otherwise += 1;
+        }
+        Ok(Tally { cases: cases.len(), otherwise })
+    }
 }
 
 /// Leaves out names that this libseccomp is too old to know.
@@ -110,16 +144,31 @@ fn profiles_of_engines_answer_as_with_libseccomp() {
         let Some(mut profile) = sample(&path) else { continue };
         without_unknown(&mut profile, &mut oracle);
         match compare(&profile, &mut oracle, &mut Random::new(1)) {
-            Outcome::Same { cases } => {
+            Outcome::Answers(Tally { cases, otherwise: 0 }) => {
                 println!("{}: {cases} cases", path.display());
                 compared += 1;
             }
-            Outcome::BothRefuse => panic!("{}: refused", path.display()),
-            Outcome::Hung => panic!("{}: libseccomp hung", path.display()),
-            Outcome::Differ(how) => panic!("{}: {how}", path.display()),
+            Outcome::Answers(tally) => panic!("{path:?}: {} cases differ", tally.otherwise),
+            Outcome::Wrong(how) => panic!("{path:?}: {how}"),
+            _ => panic!("{path:?}: refused"),
         }
     }
     assert!(compared >= 5, "only {compared} samples have a profile");
+}
+
+/// A filter is run for every system call, and at loading for every number.
+const MOST_INSTRUCTIONS: usize = 300;
+
+#[test]
+fn profiles_of_engines_stay_small() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundles/samples");
+    for entry in std::fs::read_dir(samples).expect("samples are at hand") {
+        let path = entry.expect("a directory entry").path();
+        let Some(profile) = sample(&path) else { continue };
+        let program = compile_here(&profile).expect("it compiles").expect("it has rules");
+        let length = program.instructions.len();
+        assert!(length <= MOST_INSTRUCTIONS, "{path:?}: {length} instructions");
+    }
 }
 
 #[test]
@@ -141,37 +190,55 @@ fn every_call_has_the_number_that_libseccomp_gives_it() {
     }
 }
 
-fn compare_random(actions: Actions, seeds: std::ops::Range<u64>) {
-    let Some(mut oracle) = oracle() else { return };
-    let mut names: Vec<_> = oracle.tables.values().flat_map(|t| t.values().cloned()).collect();
-    // Calls that x86 multiplexes merge with others: have more of them.
-    let multiplexed = ["socket", "accept", "accept4", "shmat", "semop", "socketcall", "ipc"];
-    names.extend(multiplexed.repeat(20).into_iter().map(String::from));
-    let (mut cases, mut refused, mut differ) = (0, 0, Vec::new());
+/// Compares random profiles, and returns the share of cases in which libseccomp
+/// answers otherwise.
+fn compare_random(actions: Actions, seeds: Range<u64>) -> Option<f64> {
+    let mut oracle = oracle()?;
+    let names = names(&oracle);
+    let (mut total, mut both, mut one, mut hung) = (Tally::default(), 0, 0, 0);
     for seed in seeds.clone() {
         let mut random = Random::new(seed);
         let json = random::profile(&mut random, &names, actions);
         let profile = serde_json::from_value(json).expect("a valid profile");
         match compare(&profile, &mut oracle, &mut random) {
-            Outcome::Same { cases: more } => cases += more,
-            Outcome::BothRefuse => refused += 1,
-            Outcome::Hung => println!("HUNG seed {seed}"),
-            Outcome::Differ(how) => differ.push(format!("seed {seed}: {how}")),
+            Outcome::Answers(tally) => {
+                total.cases += tally.cases;
+                total.otherwise += tally.otherwise;
+            }
+            Outcome::BothRefuse => both += 1,
+            Outcome::OneRefuses => one += 1,
+            Outcome::Hung => hung += 1,
+            Outcome::Wrong(how) => panic!("seed {seed}: {how}"),
         }
     }
-    println!("{} profiles, {refused} refused by both, {cases} cases", seeds.count());
-    for d in &differ {
-        println!("{d}");
-    }
-    assert!(differ.is_empty(), "{} differ", differ.len());
+    let Tally { cases, otherwise } = total;
+    println!("{} profiles: {cases} cases, libseccomp differs in {otherwise}", seeds.count());
+    println!("refused by both {both}, by one {one}; libseccomp hung {hung} times");
+    Some(otherwise as f64 / cases as f64)
 }
+
+/// Names for random profiles: calls older than any libseccomp that there is to
+/// compare with, and more of those that x86 multiplexes, as they merge.
+fn names(oracle: &Oracle) -> Vec<String> {
+    let number = |(number, _): &(&u32, &String)| **number & 0x3fff_ffff;
+    let old = |call: &(&u32, &String)| number(call) < 440 || number(call) > 0xf_0000;
+    let calls = oracle.tables.values().flatten().filter(old);
+    let multiplexed = ["socket", "accept", "accept4", "shmat", "semop", "socketcall", "ipc"];
+    let multiplexed = multiplexed.repeat(20).into_iter().map(str::to_owned);
+    calls.map(|(_, name)| name.clone()).chain(multiplexed).collect()
+}
+
+/// libseccomp's own faults were found in less than one case of a thousand.
+const MOST_OTHERWISE: f64 = 0.001;
 
 #[test]
 fn random_profiles_with_one_action_per_call_answer_as_with_libseccomp() {
-    compare_random(Actions::OnePerCall, 0..400);
+    let Some(otherwise) = compare_random(Actions::OnePerCall, 0..400) else { return };
+    assert!(otherwise < MOST_OTHERWISE, "libseccomp differs in {otherwise} of the cases");
 }
 
 #[test]
 fn random_profiles_with_many_actions_per_call_answer_as_with_libseccomp() {
-    compare_random(Actions::Any, 1000..1400);
+    let Some(otherwise) = compare_random(Actions::Any, 1000..1400) else { return };
+    assert!(otherwise < MOST_OTHERWISE, "libseccomp differs in {otherwise} of the cases");
 }

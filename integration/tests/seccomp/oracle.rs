@@ -158,7 +158,10 @@ fn compile() -> Option<PathBuf> {
 fn commands(profile: &LinuxSeccomp) -> Vec<String> {
     let default = action(profile.default_action(), profile.default_errno_ret());
     let rules = rules(profile, default);
-    let optimize = if rules.len() > 32 { 2 } else { 1 };
+    // runc asks for a tree above 32 rules. Here it is always one: without it
+    // libseccomp 2.5.4 forgets to load the number if x86_64 and x32 are covered
+    // and the first call is one that x86_64 lacks.
+    let optimize = if rules.is_empty() { 1 } else { 2 };
     let arches = profile.architectures().iter().flatten();
     let arches = arches.map(|arch| format!("arch {}", *arch as u32));
     let begin = [format!("new {default} {optimize}")];
@@ -184,7 +187,7 @@ fn rules(profile: &LinuxSeccomp, default: u32) -> Vec<String> {
 }
 
 /// All conditions are needed; any one is enough if two are on one argument.
-fn alternatives(args: &[LinuxSeccompArg]) -> Vec<&[LinuxSeccompArg]> {
+pub(crate) fn alternatives(args: &[LinuxSeccompArg]) -> Vec<&[LinuxSeccompArg]> {
     let repeated = |arg: &LinuxSeccompArg| {
         args.iter().filter(|other| other.index() == arg.index()).count() > 1
     };

@@ -52,7 +52,9 @@ pub(crate) fn profile(random: &mut Random, names: &[String], actions: Actions) -
             action => break action,
         }
     };
-    let pool: Vec<_> = (0..1 + random.below(30)).map(|_| random.pick(names).clone()).collect();
+    let mut pool: Vec<_> = (0..1 + random.below(30)).map(|_| random.pick(names).clone()).collect();
+    pool.sort_unstable();
+    pool.dedup();
     let own: Vec<_> = pool.iter().map(|_| action(random)).collect();
     let rules = (0..random.below(60)).map(|_| {
         let name = random.below(pool.len());
@@ -77,7 +79,8 @@ pub(crate) fn profile(random: &mut Random, names: &[String], actions: Actions) -
 }
 
 fn action(random: &mut Random) -> Value {
-    let errno = [None, Some(1), Some(22), Some(38), Some(4095)];
+    // libseccomp refuses 4095, the largest errno, by mistake.
+    let errno = [None, Some(1), Some(22), Some(38), Some(4094)];
     json!({ "action": format!("SCMP_ACT_{}", random.pick(&ACTIONS)), "errnoRet": random.pick(&errno) })
 }
 

@@ -28,8 +28,8 @@ const FLAGS: &[Flag<'static>] = &[
 ];
 
 /// The help on [`FLAGS`], for the help text of the program.
-pub(crate) const HELP: &str = "\
-      --root <DIR>            keep the state of containers here [default: /run/tare,
+pub(crate) const HELP: &str =
+    "      --root <DIR>            keep the state of containers here [default: /run/tare,
                               or $XDG_RUNTIME_DIR/tare when not root]
       --log <FILE>            append log lines to this file [default: stderr]
       --log-format <FORMAT>   text or json [default: text]

@@ -41,16 +41,23 @@ impl State {
         Ok(())
     }
 
+    /// With `replace` whatever else stood there makes way, also when another
+    /// container with the same root file system is doing the same.
     pub fn symlink(&mut self, path: &'static CStr, content: &CStr, replace: bool) -> Result<(), Fault> {
+        const ATTEMPTS: usize = 8;
         let (directory, name) = self.place(path)?;
-        match sys::symlinkat(content, directory, name.as_text()) {
-            Err(errno::EEXIST) if replace => {
-                sys::unlinkat(directory, name.as_text()).during(Call::Symlinkat)?;
-                sys::symlinkat(content, directory, name.as_text()).during(Call::Symlinkat).map(drop)
+        for _ in 0..ATTEMPTS {
+            match sys::symlinkat(content, directory, name.as_text()) {
+                Err(errno::EEXIST) if replace && !leads_to(directory, name.as_text(), content) => {}
+                Ok(_) | Err(errno::EEXIST) => return Ok(()),
+                Err(errno) => return Err(Fault::new(Call::Symlinkat, errno)),
             }
-            Ok(_) | Err(errno::EEXIST) => Ok(()),
-            Err(errno) => Err(Fault::new(Call::Symlinkat, errno)),
+            match sys::unlinkat(directory, name.as_text()) {
+                Ok(_) | Err(errno::ENOENT) => {}
+                Err(errno) => return Err(Fault::new(Call::Symlinkat, errno)),
+            }
         }
+        Err(Fault::new(Call::Symlinkat, errno::EEXIST))
     }
 
     /// The directory of `path`, opened once for all its nodes, and the name in it.
@@ -64,6 +71,15 @@ impl State {
         }
         let directory = self.directory.as_ref().map_or(-1, |(_, fd)| fd.raw());
         Ok((directory, name))
+    }
+}
+
+/// Whether `name` is a link with this content.
+fn leads_to(directory: i32, name: &CStr, content: &CStr) -> bool {
+    let mut found = [0u8; 256];
+    match sys::readlinkat(directory, name, &mut found) {
+        Ok(count) => found[..count] == *content.to_bytes(),
+        Err(_) => false,
     }
 }
 

@@ -36,7 +36,7 @@ impl State {
         let flags = flag::OPEN_TREE_CLONE | flag::AT_EMPTY_PATH | flag::AT_RECURSIVE;
         let tree = sys::open_tree(target.raw(), c"", flags).during(Call::OpenTree)?;
         match sys::mount_setattr(tree.raw(), false, flag::MOUNT_ATTR_RDONLY, 0, 0) {
-            Err(errno::ENOSYS) => {
+            Err(errno) if errno::is_missing(errno) => {
                 sys::move_mount(tree.raw(), target.raw()).during(Call::MoveMount)?;
                 return remount_readonly(&tree);
             }

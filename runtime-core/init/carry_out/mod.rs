@@ -62,7 +62,7 @@ impl State {
     /// Carries out one operation.
     pub fn carry_out(&mut self, op: Op, host: &mut Host) -> Result<(), Fault> {
         match op {
-            Op::JoinProcess { slot, flags } => namespaces::join(slot, flags),
+            Op::JoinProcess { slot, flags, pid } => namespaces::join_process(slot, flags, pid),
             Op::JoinNamespace { slot, kind } => namespaces::join(slot, kind),
             Op::Unshare { flags } => sys::unshare(flags).during(Call::Unshare).map(drop),
             Op::TimeOffsets { text } => namespaces::time_offsets(text),

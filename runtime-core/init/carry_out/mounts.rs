@@ -113,7 +113,7 @@ impl State {
         let changed = (set, clear) != (0, 0);
         let old_way = changed
             && match sys::mount_setattr(tree.raw(), false, set, clear, 0) {
-                Err(errno::ENOSYS) => true,
+                Err(errno) if errno::is_missing(errno) => true,
                 answer => {
                     answer.during(Call::MountSetattr)?;
                     false
@@ -184,7 +184,7 @@ impl State {
         let mounted = path::open(root, target, flag::O_PATH).during(Call::Openat2)?;
         let (set, clear) = attributes(flags, 0);
         match sys::mount_setattr(mounted.raw(), true, set, clear, 0) {
-            Err(errno::ENOSYS) => {}
+            Err(errno) if errno::is_missing(errno) => {}
             answer => return answer.during(Call::MountSetattr).map(drop),
         }
         for path in (0..below.count()).filter_map(|index| below.get(index)) {

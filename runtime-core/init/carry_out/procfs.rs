@@ -32,7 +32,7 @@ fn open(path: &CStr) -> Result<Fd, Fault> {
     let root = root()?;
     let resolve = flag::RESOLVE_BENEATH | flag::RESOLVE_NO_XDEV | flag::RESOLVE_NO_MAGICLINKS;
     let file = match sys::openat2(root.raw(), path, flag::O_WRONLY, resolve) {
-        Err(errno::ENOSYS) => sys::open(root.raw(), path, flag::O_WRONLY | flag::O_NOFOLLOW, 0),
+        Err(errno) if errno::is_missing(errno) => sys::open(root.raw(), path, flag::O_WRONLY | flag::O_NOFOLLOW, 0),
         answer => answer,
     };
     let file = file.during(Call::Open)?;
@@ -51,6 +51,14 @@ pub fn write_label(path: &CStr, fallback: &CStr, value: &CStr) -> Result<(), Fau
         Err(Fault { call: Call::Open, errno: errno::ENOENT, .. }) if !fallback.is_empty() => write(fallback, value),
         answer => answer,
     }
+}
+
+/// The directory of this process's open files.
+pub fn own_descriptors() -> Result<Fd, Fault> {
+    let root = root()?;
+    let list = sys::open(root.raw(), c"self/fd", flag::O_RDONLY | flag::O_DIRECTORY, 0);
+    root.close();
+    list.during(Call::Open)
 }
 
 /// A name for an open file through a /proc that is proved to be one.

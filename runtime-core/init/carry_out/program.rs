@@ -76,23 +76,45 @@ pub fn close_strangers() -> Result<(), Fault> {
 /// close_range is Linux 5.9, its flag 5.11: before that, one by one.
 pub fn close_range(first: u32, last: u32, only_at_exec: bool) -> Result<(), Fault> {
     match sys::close_range(first, last, only_at_exec) {
-        Err(errno::ENOSYS | errno::EINVAL) => {}
+        Err(errno) if errno::is_missing(errno) || errno == errno::EINVAL => {}
         answer => return answer.during(Call::CloseRange).map(drop),
     }
-    let list = sys::open(flag::AT_FDCWD, c"/proc/self/fd", flag::O_RDONLY | flag::O_DIRECTORY, 0).during(Call::Open)?;
+    let close = |fd: u32| {
+        // One that is not open needs nothing.
+        let _ = if only_at_exec { sys::set_cloexec(fd as i32, true) } else { sys::close(fd as i32) };
+    };
+    match super::procfs::own_descriptors() {
+        Ok(list) => for_each_listed(list, |fd| {
+            if (first..=last).contains(&fd) {
+                close(fd);
+            }
+        }),
+        // Without a /proc to trust by number: none is higher since `close_strangers`.
+        Err(_) => {
+            (first..=last.min(highest_descriptor())).for_each(close);
+            Ok(())
+        }
+    }
+}
+
+/// New descriptors get the lowest numbers; init has few of its own.
+fn highest_descriptor() -> u32 {
+    const OWN: u32 = 255;
+    (0..wire::descriptors()).filter_map(wire::descriptor).fold(OWN, |highest, fd| highest.max(fd as u32))
+}
+
+fn for_each_listed(list: Fd, mut act: impl FnMut(u32)) -> Result<(), Fault> {
     let mut buffer = [0u8; 2048];
     loop {
         let count = sys::getdents(list.raw(), &mut buffer).during(Call::Getdents)?;
         if count == 0 {
-            return Ok(());
+            break;
         }
-        for name in path::names(&buffer[..count]) {
-            let Some(fd) = path::number(name) else { continue };
-            if (first..=last).contains(&fd) && fd as i32 != list.raw() {
-                let _ = if only_at_exec { sys::set_cloexec(fd as i32, true) } else { sys::close(fd as i32) };
-            }
-        }
+        let numbers = path::names(&buffer[..count]).filter_map(path::number);
+        numbers.filter(|fd| *fd as i32 != list.raw()).for_each(&mut act);
     }
+    list.close();
+    Ok(())
 }
 
 /// Waits until `start` knocks and says go. From then on it hears what fails.

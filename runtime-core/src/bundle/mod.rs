@@ -41,6 +41,18 @@ impl Bundle {
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = canonical(dir.as_ref())?;
         let raw = read_config(&dir)?;
+        Self::with_text(dir, raw)
+    }
+
+    /// A bundle of the config.json `raw`, whose relative paths are relative to `dir`.
+    ///
+    /// # Errors
+    /// What is wrong in the text, with its place.
+    pub fn from_bytes(dir: impl AsRef<Path>, raw: Vec<u8>) -> Result<Self> {
+        Self::with_text(canonical(dir.as_ref())?, raw)
+    }
+
+    fn with_text(dir: PathBuf, raw: Vec<u8>) -> Result<Self> {
         let (spec, notices) = parse_spec(&raw)?;
         Ok(Self { rootfs: resolve_rootfs(&dir, &spec), dir, spec, raw, notices })
     }

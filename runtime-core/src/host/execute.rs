@@ -6,8 +6,9 @@ use super::record::{Directory, Phase, Record};
 use super::spawn::{self, Init, Surroundings};
 use super::{hooks, listener, notify, proc_stat, sockets};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::plan::cgroup::Part;
 use crate::plan::ops::{Fact, Message, Op};
-use crate::plan::{Action, HostOp, Plan, blame, blame_rlimit};
+use crate::plan::{Action, HostOp, Plan, Step, blame, blame_rlimit};
 use crate::sys::pidfd;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -30,6 +31,8 @@ pub(crate) struct Execution<'a> {
     listener: Option<i32>,
     /// A point that the child reached before its parent could say that it is there.
     reached: Option<u64>,
+    /// Whether init is the child by now.
+    adopted: bool,
 }
 
 /// The process that a plan started.
@@ -56,6 +59,7 @@ impl<'a> Execution<'a> {
             console: None,
             listener: None,
             reached: None,
+            adopted: false,
         }
     }
 
@@ -76,6 +80,7 @@ impl<'a> Execution<'a> {
                 Ok(Outcome { init, console: self.console.take() })
             }
             Err(error) => {
+                self.find_child();
                 if let Some(init) = &self.init {
                     end(init);
                 }
@@ -107,7 +112,7 @@ impl<'a> Execution<'a> {
             HostOp::Record => self.save(),
             HostOp::OpenGate => self.open_gate(),
             HostOp::OpenNotify => self.directory.map_or(Ok(()), notify::open),
-            HostOp::MakeCgroup => self.make_cgroup(),
+            HostOp::MakeCgroup(part) => self.make_cgroup(*part),
             HostOp::LimitCgroup => self.limit_cgroup(),
             HostOp::Spawn { .. } => self.spawn(),
             HostOp::DenySetgroups => self.write_proc("setgroups", "deny"),
@@ -152,15 +157,18 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    fn make_cgroup(&mut self) -> Result<()> {
-        if let Some(plan) = &self.plan.cgroup {
-            let live = LiveCgroup::create(plan).inspect_err(|_| {
-                // It may be that of others, which no undoing must touch.
-                self.record.cgroup = None;
-            })?;
-            self.record.cgroup = Some(live.record());
-            self.cgroup = Some(live);
-        }
+    fn make_cgroup(&mut self, part: Part) -> Result<()> {
+        let Some(plan) = &self.plan.cgroup else { return Ok(()) };
+        let mut live = match self.cgroup.take() {
+            Some(live) => live,
+            None => LiveCgroup::open(plan.cgroup.clone())?,
+        };
+        live.make(plan, part).inspect_err(|_| {
+            // It may be that of others, which no undoing must touch.
+            self.record.cgroup = None;
+        })?;
+        self.record.cgroup = Some(live.record());
+        self.cgroup = Some(live);
         Ok(())
     }
 
@@ -263,12 +271,31 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
+    /// A child may fail before its parent has said that it is there. Unknown, it
+    /// would stay a zombie, and keep the pid namespace that it is in from ending.
+    fn find_child(&mut self) {
+        let forks = |step: &Step| matches!(step.action, Action::Init(Op::Fork { .. }));
+        if self.adopted || !self.plan.steps.iter().any(forks) {
+            return;
+        }
+        while !self.adopted
+            && let Ok(Some(heard)) = self.hear_once()
+        {
+            let _ = self.take(heard);
+        }
+    }
+
+    fn hear_once(&self) -> Result<Option<Heard>> {
+        self.init()?.channel.hear()
+    }
+
     /// From here on the child is init; its first process has ended, or is about to.
     fn adopt(&mut self, pid: u64) -> Result<()> {
         let pid = i32::try_from(pid)
             .map_err(|_| Error::new(ErrorKind::System, "init named no process"))?;
         let child = pidfd::open(pid).map_err(|errno| Error::os("pidfd_open", errno as i32))?;
         if let Some(init) = &mut self.init {
+            self.adopted = true;
             let first = std::mem::replace(&mut init.pidfd, child);
             init.pid = pid;
             reap(first.as_fd());

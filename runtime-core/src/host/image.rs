@@ -59,12 +59,14 @@ fn in_memory(plan: &[u8]) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// What to do when there is nowhere to run init from.
+pub(crate) const NO_PLACE: &str = "vm.memfd_noexec forbids programs in memory and the state directory cannot hold one either: \
+     set vm.memfd_noexec to 0 or 1, or put --root on a filesystem mounted with exec";
+
 /// A file without a name. It can be executed once nobody has it open for writing.
 fn on_disk(plan: &[u8], directory: &Path) -> Result<OwnedFd> {
-    let hint = "vm.memfd_noexec forbids programs in memory and the state directory cannot hold one either: \
-                set vm.memfd_noexec to 0 or 1, or put --root on a filesystem mounted with exec";
     let failed =
-        |errno: nix::errno::Errno| Error::os("open", errno as i32).path(directory).hint(hint);
+        |errno: nix::errno::Errno| Error::os("open", errno as i32).path(directory).hint(NO_PLACE);
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     let mut file =
         File::from(open(directory, flags, Mode::from_bits_retain(0o500)).map_err(failed)?);

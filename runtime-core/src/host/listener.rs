@@ -63,9 +63,12 @@ fn fetch(init: &Init, number: i32) -> Result<OwnedFd> {
                 std::thread::sleep(Duration::from_micros(200));
             }
             Err(error) => {
-                return Err(
-                    Error::io("pidfd_getfd", &error).context("fetching the seccomp listener")
-                );
+                let error =
+                    Error::io("pidfd_getfd", &error).context("fetching the seccomp listener");
+                return Err(match error.errno() {
+                    Some(libc::ENOSYS) => error.hint("SCMP_ACT_NOTIFY needs Linux 5.6"),
+                    _ => error,
+                });
             }
         }
     }

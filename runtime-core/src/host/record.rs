@@ -188,6 +188,11 @@ impl Directory {
             .map_err(os("rename", &self.path.join(name)))
     }
 
+    /// Whether there is a record, whatever is in it.
+    pub(crate) fn has_record(&self) -> bool {
+        self.exists(STATE)
+    }
+
     /// Reads the record.
     pub(crate) fn load(&self) -> Result<Record> {
         let bytes = self.read(STATE)?;

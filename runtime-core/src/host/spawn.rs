@@ -1,16 +1,22 @@
 //! From a plan to a running init: its descriptors, its image, its clone.
 
+use super::cgroup::LiveCgroup;
 use super::channel::Channel;
 use super::image;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::cgroup::Cgroup;
 use crate::plan::ops::slot;
 use crate::plan::{Descriptor, Plan};
 use crate::sys;
+use crate::sys::spawn::{Refusal, Started};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a child of another thread may take from fork to execve.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// What init is given besides the plan.
 #[derive(Debug, Default)]
@@ -25,6 +31,9 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) cgroup: Option<OwnedFd>,
     /// The process whose namespaces are joined.
     pub(crate) process: Option<BorrowedFd<'a>>,
+    /// The cgroup that `cgroup` is part of, and a process whose place in it does
+    /// when it takes no processes itself.
+    pub(crate) beside: Option<(&'a Cgroup, i32)>,
     /// How long init may be silent.
     pub(crate) patience: Option<Duration>,
 }
@@ -69,7 +78,11 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
         None => Handed::Nothing,
     });
     match surroundings.stdio {
-        Some(streams) => handed.extend(streams.map(Handed::Owned)),
+        Some(streams) => {
+            for stream in streams {
+                handed.push(Handed::Owned(above(stream, lowest)?));
+            }
+        }
         None => handed.extend([const { Handed::Nothing }; 3]),
     }
     let mut given = surroundings.given.into_iter();
@@ -85,14 +98,27 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
     }
     debug_assert!(handed.len() as u64 >= slot::FIRST_FREE);
     let directory = surroundings.directory.unwrap_or(Path::new("/"));
-    let first = launch(plan, &handed, directory, surroundings.cgroup.as_ref().map(AsFd::as_fd));
-    let started = match (first, surroundings.cgroup, v2_slot) {
-        (Err(error), Some(cgroup), Some(place)) if cannot_start_inside(&error) => {
-            handed[place] = Handed::Owned(above(open_tasks(&cgroup)?, lowest)?);
-            launch(plan, &handed, directory, None)?
-        }
-        (first, ..) => first?,
+    let launch_in = |handed: &[Handed<'_>], cgroup: Option<&OwnedFd>| {
+        launch(plan, handed, directory, cgroup.map(AsFd::as_fd))
     };
+    let started = match (launch_in(&handed, surroundings.cgroup.as_ref())?, surroundings.cgroup) {
+        (Err(refusal), Some(_)) if refusal.error.raw_os_error() == Some(libc::EBUSY) => {
+            match beside(surroundings.beside)? {
+                Some(beside) => launch_in(&handed, Some(&beside))?,
+                None => Err(refusal),
+            }
+        }
+        (Err(refusal), Some(cgroup)) if refusal.is_too_new() => {
+            let beside = if is_inner(&cgroup) { beside(surroundings.beside)? } else { None };
+            if let Some(place) = v2_slot {
+                let tasks = open_tasks(&beside.unwrap_or(cgroup))?;
+                handed[place] = Handed::Owned(above(tasks, lowest)?);
+            }
+            launch_in(&handed, None)?
+        }
+        (first, _) => first,
+    };
+    let started = started.map_err(|refusal| spawn_failed(&refusal, plan.clone_flags))?;
     Ok(Init { pid: started.pid, pidfd: started.pidfd, channel })
 }
 
@@ -101,7 +127,7 @@ fn launch(
     handed: &[Handed<'_>],
     directory: &Path,
     cgroup: Option<BorrowedFd<'_>>,
-) -> Result<sys::spawn::Started> {
+) -> Result<std::result::Result<Started, Refusal>> {
     let table: Vec<RawFd> = handed.iter().map(Handed::number).collect();
     let keep: Vec<RawFd> = table.iter().copied().filter(|number| *number >= 0).collect();
     let image = image::with_plan(&plan.encode(&table), directory)?;
@@ -111,12 +137,40 @@ fn launch(
         namespaces: plan.clone_flags,
         cgroup,
     };
-    sys::spawn::spawn(&start).map_err(|error| spawn_failed(&error, plan.clone_flags))
+    Ok(spawn_unless_busy(&start))
 }
 
-/// Starting in a cgroup is of Linux 5.7; before, init moves itself.
-fn cannot_start_inside(error: &Error) -> bool {
-    matches!(error.errno(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
+/// An image on disk is busy while a child of another thread has a copy of the
+/// descriptor that it was written through: until that child's own execve.
+fn spawn_unless_busy(start: &sys::spawn::Start<'_>) -> std::result::Result<Started, Refusal> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match sys::spawn::spawn(start) {
+            Err(refusal)
+                if refusal.error.raw_os_error() == Some(libc::ETXTBSY)
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// The cgroup of the container's first process. One that passes controllers on to
+/// cgroups below it, as a container with systemd in it does, takes no processes.
+fn beside(place: Option<(&Cgroup, i32)>) -> Result<Option<OwnedFd>> {
+    let Some((cgroup, pid)) = place else { return Ok(None) };
+    LiveCgroup::open(cgroup.clone())?.v2_descriptor_of(pid)
+}
+
+/// Asked before Linux 5.7, where init moves itself and cannot look for another.
+fn is_inner(cgroup: &OwnedFd) -> bool {
+    let mut controllers = [0; 1];
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(cgroup, "cgroup.subtree_control", flags, Mode::empty())
+        .and_then(|file| nix::unistd::read(&file, &mut controllers))
+        .is_ok_and(|length| length > 0 && controllers != *b"\n")
 }
 
 fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {
@@ -124,9 +178,10 @@ fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {
         .map_err(|errno| Error::os("open", errno as i32).path("cgroup.procs"))
 }
 
-fn spawn_failed(error: &std::io::Error, namespaces: u64) -> Error {
-    let failure = Error::io("clone3", error).context("starting init");
-    match error.raw_os_error() {
+fn spawn_failed(refusal: &Refusal, namespaces: u64) -> Error {
+    let failure = Error::io(refusal.call, &refusal.error).context("starting init");
+    match refusal.error.raw_os_error() {
+        Some(libc::EACCES) if refusal.call == "execveat" => failure.hint(image::NO_PLACE),
         Some(libc::EPERM) if namespaces != 0 => failure
             .at("/linux/namespaces")
             .hint("new namespaces need CAP_SYS_ADMIN, or a new user namespace"),
@@ -167,7 +222,7 @@ fn open_for<'a>(
         Descriptor::Process => Ok(process.map_or(Handed::Nothing, Handed::Borrowed)),
         Descriptor::Inherited(index) => {
             if let Some(fd) = given.next() {
-                return Ok(Handed::Owned(fd));
+                return Ok(Handed::Owned(above(fd, lowest)?));
             }
             let number = 3 + index.cast_signed();
             sys::fd::is_open(number).map_err(|error| {

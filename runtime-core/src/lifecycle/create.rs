@@ -202,6 +202,7 @@ impl<'a> Creation<'a> {
             given: options.fds,
             cgroup: None,
             process: None,
+            beside: None,
             patience: patience(&made.plan),
         };
         let outcome = made.directory.save_config(bundle.raw()).and_then(|()| {

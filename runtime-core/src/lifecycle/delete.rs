@@ -99,7 +99,8 @@ fn kill(record: &Record) -> Result<()> {
     }
     match pidfd::wait_ended(pidfd.as_fd(), Instant::now() + PATIENCE) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Error::new(ErrorKind::Timeout, "container init still running")),
+        Ok(false) => Err(Error::new(ErrorKind::Timeout, "container init still running")
+            .hint("it ends after every process executed in it was waited for")),
         Err(errno) => Err(Error::os("poll", errno as i32)),
     }
 }

@@ -7,7 +7,7 @@ use super::{Container, ExecCommand, ExecOptions, ExecProcess};
 use crate::bundle::{parse_spec, validate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::LiveCgroup;
-use crate::host::execute::{Execution, await_exec};
+use crate::host::execute::{Execution, await_exec, end};
 use crate::host::facts;
 use crate::host::record::Record;
 use crate::host::spawn::Surroundings;
@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 
 impl Container {
     /// Runs another process in the container. Comes back once it has become its
-    /// program; it is the caller's to wait for.
+    /// program; it is the caller's to wait for, as [`Process`] tells.
     ///
     /// # Errors
     /// `NotRunning` and `Paused`; what failed before the program ran.
@@ -33,9 +33,11 @@ impl Container {
         check_terminal(&process, &options)?;
         let place = sub_cgroup(&record, &options.cgroup)?;
         let cgroup = place.clone().map(LiveCgroup::open).transpose()?;
+        let whole_cgroup = options.cgroup.is_empty();
         let facts = facts::gather(false)?;
         let plan = plan::exec(&ExecRequest {
             id: &self.id,
+            pid: u64::from(record.pid.cast_unsigned()),
             spec: &spec,
             process: &process,
             facts: &facts,
@@ -55,11 +57,12 @@ impl Container {
             given: options.fds,
             cgroup: None,
             process: Some(target.pidfd.as_fd()),
+            beside: place.as_ref().filter(|_| whole_cgroup).map(|place| (place, record.pid)),
             patience: patience(&plan),
         };
         let outcome =
             Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup).run()?;
-        await_exec(&outcome.init, &plan)?;
+        await_exec(&outcome.init, &plan).inspect_err(|_| end(&outcome.init))?;
         Ok(Process::new(outcome.init, outcome.console))
     }
 }

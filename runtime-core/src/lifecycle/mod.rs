@@ -17,9 +17,16 @@ pub use process::{ExitStatus, Process};
 
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::cgroup::LiveCgroup;
+use crate::host::proc_stat;
 use crate::host::record::{Directory, Record};
+use crate::sys::pidfd;
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long `list` waits, in all, for containers that another call is making or
+/// removing: a few system calls of that other call.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Containers kept below one state directory. Holds nothing open, and may be
 /// used from any number of threads.
@@ -63,6 +70,7 @@ impl Runtime {
     /// When the state directory cannot be read; its errno is ENOENT when there is none.
     pub fn list(&self) -> Result<Vec<(String, Result<Container>)>> {
         let failed = |error: std::io::Error| Error::io("open", &error).path(&self.root);
+        let deadline = Instant::now() + SETTLING;
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.root).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -71,9 +79,7 @@ impl Runtime {
             if check_id(&id).is_err() || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            let container =
-                self.container(&id).and_then(|container| container.record().map(|_| container));
-            match container {
+            match self.settled(&id, deadline) {
                 // Deleted meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 container => found.push((id, container)),
@@ -81,6 +87,16 @@ impl Runtime {
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(found)
+    }
+
+    /// A container whose record can be read. One without any may be about to get
+    /// it or to be gone: it is an error only if that stays so.
+    fn settled(&self, id: &str, deadline: Instant) -> Result<Container> {
+        let container = self.container(id)?;
+        while !container.directory()?.has_record() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        container.record().map(|_| container)
     }
 }
 
@@ -114,6 +130,25 @@ impl Container {
         Ok(spec)
     }
 
+    /// Its first process, to wait for or to signal: of a container that this
+    /// process created, a child, whose status can be taken until `delete` does.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotRunning` once its status was taken.
+    pub fn process(&self) -> Result<Process> {
+        let record = self.record()?;
+        let gone = || Error::kind_only(ErrorKind::NotRunning);
+        if record.pid == 0 {
+            return Err(gone());
+        }
+        let pidfd = pidfd::open(record.pid).map_err(|_| gone())?;
+        let stat = proc_stat::read(record.pid).ok_or_else(gone)?;
+        if stat.start_time != record.start_time {
+            return Err(gone());
+        }
+        Ok(Process::of_pidfd(record.pid, pidfd))
+    }
+
     fn directory(&self) -> Result<Directory> {
         Directory::open(&self.root, &self.id)
     }
@@ -145,6 +180,20 @@ fn check_id(id: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_embedder_holds_may_be_used_from_any_thread() {
+        fn shared<T: Send + Sync + 'static>() {}
+        fn error<T: std::error::Error + Send + Sync + 'static>() {}
+        shared::<Runtime>();
+        shared::<Container>();
+        shared::<Process>();
+        shared::<crate::Bundle>();
+        shared::<crate::Plan>();
+        shared::<CreateOptions>();
+        shared::<ExecOptions>();
+        error::<Error>();
+    }
 
     #[test]
     fn an_id_is_a_file_name_that_stays_where_it_is() {

@@ -5,6 +5,7 @@ use crate::host::spawn::Init;
 use crate::sys::pidfd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,10 @@ impl ExitStatus {
     }
 }
 
-/// A process of a container: its first one, or an exec. A child of the calling
-/// process, which is to wait for it.
+/// A process of a container: its first one, or an exec. A child of the process
+/// that started it, which is to wait for it: until then it stays a zombie, and
+/// the first process of its pid namespace cannot end before it has been waited
+/// for (pid_namespaces(7)).
 #[derive(Debug)]
 pub struct Process {
     pid: i32,
@@ -37,6 +40,10 @@ pub struct Process {
 impl Process {
     pub(super) fn new(init: Init, console: Option<OwnedFd>) -> Self {
         Self { pid: init.pid, pidfd: init.pidfd, console }
+    }
+
+    pub(super) fn of_pidfd(pid: i32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd, console: None }
     }
 
     /// Its pid as the host numbers it.
@@ -57,21 +64,41 @@ impl Process {
     /// Waits until it has ended, and takes its status.
     ///
     /// # Errors
-    /// ECHILD when somebody else in this process waited for it already.
+    /// ECHILD when it is no child of this process, or its status was taken already.
     pub fn wait(&self) -> Result<ExitStatus> {
         loop {
-            let failed = |name| move |errno: nix::errno::Errno| Error::os(name, errno as i32);
-            match pidfd::reap(self.pidfd.as_fd()).map_err(failed("waitid"))? {
-                Some(pidfd::Exit::Code(code)) => return Ok(ExitStatus::Exited(code)),
-                Some(pidfd::Exit::Signal(signal)) => return Ok(ExitStatus::Signaled(signal)),
-                None => {}
+            if let Some(status) = self.try_wait()? {
+                return Ok(status);
             }
             let mut ended = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
             match poll(&mut ended, PollTimeout::NONE) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-                Err(errno) => return Err(failed("poll")(errno)),
+                Err(errno) => return Err(Error::os("poll", errno as i32)),
             }
         }
+    }
+
+    /// The same for at most `patience`; `None` when it still runs then.
+    ///
+    /// # Errors
+    /// As for [`Process::wait`].
+    pub fn wait_timeout(&self, patience: Duration) -> Result<Option<ExitStatus>> {
+        let ended = pidfd::wait_ended(self.pidfd.as_fd(), Instant::now() + patience)
+            .map_err(|errno| Error::os("poll", errno as i32))?;
+        if ended { self.try_wait() } else { Ok(None) }
+    }
+
+    /// Takes its status if it has ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// As for [`Process::wait`].
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        let exit =
+            pidfd::reap(self.pidfd.as_fd()).map_err(|errno| Error::os("waitid", errno as i32))?;
+        Ok(exit.map(|exit| match exit {
+            pidfd::Exit::Code(code) => ExitStatus::Exited(code),
+            pidfd::Exit::Signal(signal) => ExitStatus::Signaled(signal),
+        }))
     }
 
     /// Sends it a signal.

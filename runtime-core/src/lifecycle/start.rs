@@ -66,7 +66,7 @@ impl Container {
         channel.go()?;
         while let Some(heard) = channel.hear()? {
             if heard.fact == Fact::Failed {
-                let step = self.step_at(&directory.load()?, heard.message.op);
+                let step = self.step_at(directory, heard.message.op);
                 return Err(blame(step.as_ref(), heard.message, &heard.words));
             }
         }
@@ -75,8 +75,11 @@ impl Container {
 
     /// The step that init named, from a plan made again: the same configuration
     /// leads to the same operations from the gate on, counted from the end.
-    fn step_at(&self, record: &Record, place: u32) -> Option<Step> {
-        let bundle = crate::bundle::Bundle::from_parts(&record.bundle, self.spec().ok()?).ok()?;
+    fn step_at(&self, directory: &Directory, place: u32) -> Option<Step> {
+        let record = directory.load().ok()?;
+        let bundle =
+            crate::bundle::Bundle::from_bytes(&record.bundle, directory.load_config().ok()?)
+                .ok()?;
         let runtime = super::Runtime::new(&self.root);
         let options = super::CreateOptions {
             console_socket: bundle

@@ -89,6 +89,11 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             (Op::JoinNamespace { .. } | Op::JoinProcess { .. }, libc::EINVAL) => {
                 error.hint("the path must name a namespace of that type")
             }
+            (Op::MountFs { .. } | Op::MountBind { .. }, libc::ENOSYS)
+                if message.call == Call::MountSetattr as u32 =>
+            {
+                error.hint("options for a whole tree of mounts (rro, rnosuid, …) need Linux 5.12")
+            }
             (Op::MountFs { .. }, libc::EINVAL) => error.hint("the file system refused an option"),
             (Op::PivotRoot {}, libc::EINVAL) => {
                 error.hint("a root that is an initramfs needs --no-pivot")

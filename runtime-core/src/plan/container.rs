@@ -1,6 +1,6 @@
 //! The plan of a new container, told once from the record to execve.
 
-use super::cgroup::{CgroupPlan, CgroupRequest};
+use super::cgroup::{CgroupPlan, CgroupRequest, Part};
 use super::hooks::{Hook, Hooks};
 use super::namespaces::Namespaces;
 use super::ops::{Op, point};
@@ -138,9 +138,8 @@ fn record(plan: &mut Plan, parts: &Parts<'_>) {
     if !parts.request.run {
         plan.host("", HostOp::OpenGate);
     }
-    if plan.cgroup.is_some() {
-        plan.host("/linux/cgroupsPath", HostOp::MakeCgroup);
-        plan.host("/linux/resources", HostOp::LimitCgroup);
+    if parts.cgroup.as_ref().is_some_and(|cgroup| cgroup.v2_directory().is_some()) {
+        plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V2));
     }
 }
 

@@ -5,7 +5,7 @@
 //! namespace, and in a user namespace, whose privileges would be lost at the
 //! execveat of init before it has its maps.
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, Mode, Part};
 use super::clone_flags::{
     CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
 };
@@ -37,11 +37,18 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
                 .is_some_and(|cgroup| cgroup.v2_directory().is_some()),
         },
     );
+    // What the host side does now it does while init is at work on the rest.
+    if let Some(cgroup) = &parts.cgroup {
+        if cgroup.mode != Mode::V2 {
+            plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V1));
+        }
+        plan.host("/linux/resources", HostOp::LimitCgroup);
+    }
     plan.init("", Op::Signals { reset: parts.request.facts.ignored_signals });
     // As long as the host's file system and privileges are those of init.
     let leaves = in_child || namespaces.joined(CLONE_NEWNS).is_some();
     if let Some(cgroup) = parts.cgroup.as_ref().filter(|_| leaves) {
-        join_cgroups(plan, cgroup);
+        join_made_cgroups(plan, cgroup)?;
     }
     join(plan, parts);
     if in_child {
@@ -72,6 +79,15 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
         let slot = plan.descriptor(Descriptor::Namespace(join.path.clone()));
         plan.init(join.pointer.as_str(), Op::JoinNamespace { slot, kind: join.kind.flag });
     }
+}
+
+/// The same once the host side has made them.
+pub(super) fn join_made_cgroups(plan: &mut Plan, cgroup: &Cgroup) -> Result<()> {
+    if cgroup.mode != Mode::V2 {
+        plan.sync(point::CGROUP, |_| Ok(()))?;
+    }
+    join_cgroups(plan, cgroup);
+    Ok(())
 }
 
 /// Init writes itself into the cgroups that its clone did not put it into. The

@@ -16,6 +16,8 @@ use std::path::PathBuf;
 pub struct ExecRequest<'a> {
     /// The container's id.
     pub id: &'a str,
+    /// The container's first process.
+    pub pid: u64,
     /// The container's configuration as it was at creation.
     pub spec: &'a Spec,
     /// What is to be executed.
@@ -42,9 +44,16 @@ pub struct ExecRequest<'a> {
 
 impl<'a> ExecRequest<'a> {
     /// A process object of its own; no cgroup is joined, nothing handed on, nothing sent.
-    pub fn new(id: &'a str, spec: &'a Spec, process: &'a Process, facts: &'a Facts) -> Self {
+    pub fn new(
+        id: &'a str,
+        pid: u64,
+        spec: &'a Spec,
+        process: &'a Process,
+        facts: &'a Facts,
+    ) -> Self {
         Self {
             id,
+            pid,
             spec,
             process,
             facts,
@@ -114,7 +123,7 @@ fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) ->
     }
     if joined != 0 {
         let slot = plan.descriptor(Descriptor::Process);
-        plan.init("/linux/namespaces", Op::JoinProcess { slot, flags: joined });
+        plan.init("/linux/namespaces", Op::JoinProcess { slot, flags: joined, pid: request.pid });
     }
     if joined & CLONE_NEWUSER != 0 {
         plan.init("/linux/namespaces", Op::BecomeRoot {});

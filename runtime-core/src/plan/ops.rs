@@ -85,8 +85,8 @@ macro_rules! operations {
 
 operations! {
     /// Join the namespaces in `flags` of the process behind the pidfd in `slot`
-    /// (setns with a pidfd, Linux 5.8).
-    JoinProcess = 1 { slot: Word, flags: Word }
+    /// (setns with a pidfd, Linux 5.8; before, by the files of `/proc/PID/ns`).
+    JoinProcess = 1 { slot: Word, flags: Word, pid: Word }
     /// Join one namespace by its file in `slot`; `kind` is its CLONE_NEW flag.
     JoinNamespace = 2 { slot: Word, kind: Word }
     /// Leave for new namespaces.
@@ -386,6 +386,8 @@ calls! {
 pub mod point {
     /// In a new user namespace (or a child for another reason): the host writes id maps and offsets.
     pub const IDENTITY: u64 = 1;
+    /// The v1 cgroups are made: init may join them.
+    pub const CGROUP: u64 = 6;
     /// Limits that only the host side may set are set now.
     pub const LIMITS: u64 = 2;
     /// Mounts are in place; the host runs prestart and createRuntime hooks.

@@ -37,7 +37,7 @@ pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         let options = MountOptions { flags: MS_RDONLY, ..MountOptions::default() };
         plan.init("", bind_op(&source, Path::new(super::process::NOTIFY_DIRECTORY), &options));
     }
-    cgroup_joined(plan, parts);
+    cgroup_joined(plan, parts)?;
     if !mounts.iter().any(is_bound_dev) {
         nodes(plan, parts);
     }
@@ -226,20 +226,21 @@ fn is_bound_dev(mount: &Mount) -> bool {
 }
 
 /// From here on init is in its cgroups, and a cgroup namespace has the right root.
-fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) {
+fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     let has = |plan: &Plan, wanted: fn(&Op) -> bool| {
         plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if wanted(op)))
     };
     if let Some(cgroup) = &parts.cgroup
         && !has(plan, |op| matches!(op, Op::JoinCgroups { .. }))
     {
-        enter::join_cgroups(plan, cgroup);
+        enter::join_made_cgroups(plan, cgroup)?;
     }
     if parts.namespaces.creates(CLONE_NEWCGROUP)
         && !has(plan, |op| matches!(op, Op::Unshare { flags: CLONE_NEWCGROUP }))
     {
         plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWCGROUP });
     }
+    Ok(())
 }
 
 /// v2: the one hierarchy. v1: a tmpfs with a mount for each hierarchy, of the
@@ -252,7 +253,7 @@ fn cgroup_mount(
     pointer: &str,
     later: &mut Vec<(String, Op)>,
 ) -> Result<()> {
-    cgroup_joined(plan, parts);
+    cgroup_joined(plan, parts)?;
     let own_namespace = parts.namespaces.has(CLONE_NEWCGROUP);
     let Some(cgroup) = &parts.cgroup else { return Ok(()) };
     if cgroup.mode == Mode::V2 {

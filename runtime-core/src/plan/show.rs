@@ -1,5 +1,6 @@
 //! Plans for people: one line an operation.
 
+use super::cgroup::Part;
 use super::namespaces::{name_of, names_of};
 use super::ops::{NO_SLOT, Op, point};
 use super::step::{Action, HostOp, Plan, Step};
@@ -29,10 +30,17 @@ impl Plan {
         use super::cgroup::CgroupOp;
         let Some(cgroup) = &self.cgroup else { return Vec::new() };
         let belongs = |op: &CgroupOp| match &step.action {
-            Action::Host(HostOp::MakeCgroup) => !matches!(
-                op,
-                CgroupOp::Write { .. } | CgroupOp::FilterDevices { .. } | CgroupOp::Join { .. }
-            ),
+            Action::Host(HostOp::MakeCgroup(part)) => {
+                let directory = cgroup.cgroup.directories.get(op.directory());
+                let is_of_part = directory.is_some_and(|one| one.is_v2() == (*part == Part::V2));
+                is_of_part
+                    && !matches!(
+                        op,
+                        CgroupOp::Write { .. }
+                            | CgroupOp::FilterDevices { .. }
+                            | CgroupOp::Join { .. }
+                    )
+            }
             Action::Host(HostOp::LimitCgroup) => {
                 matches!(op, CgroupOp::Write { .. } | CgroupOp::FilterDevices { .. })
             }
@@ -66,7 +74,8 @@ fn host_op(op: &HostOp) -> String {
         HostOp::Record => "record the container as creating".to_owned(),
         HostOp::OpenGate => "open the gate that start will knock at".to_owned(),
         HostOp::OpenNotify => "make the directory of the notification socket".to_owned(),
-        HostOp::MakeCgroup => "make the cgroup".to_owned(),
+        HostOp::MakeCgroup(Part::V1) => "make the v1 cgroups".to_owned(),
+        HostOp::MakeCgroup(Part::V2) => "make the v2 cgroup".to_owned(),
         HostOp::LimitCgroup => "limit the cgroup".to_owned(),
         HostOp::Spawn { namespaces, into_cgroup } => {
             let place = if *into_cgroup { ", in its v2 cgroup" } else { "" };
@@ -112,6 +121,7 @@ fn limit(value: u64) -> String {
 fn point_name(number: u64) -> &'static str {
     match number {
         point::IDENTITY => "identity",
+        point::CGROUP => "cgroup",
         point::LIMITS => "limits",
         point::MOUNTED => "mounted",
         point::READY => "ready",

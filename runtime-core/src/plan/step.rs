@@ -1,6 +1,6 @@
 //! A plan: what is to be done, by which side, in what order, and why.
 
-use super::cgroup::CgroupPlan;
+use super::cgroup::{CgroupPlan, Part};
 use super::ops::{MAGIC, Op, slot};
 use super::wire::Writer;
 use crate::error::{Error, ErrorKind, Notice, Result};
@@ -48,8 +48,8 @@ pub enum HostOp {
     OpenGate,
     /// Bind the socket that relays readiness to NOTIFY_SOCKET.
     OpenNotify,
-    /// Make the cgroup's directories.
-    MakeCgroup,
+    /// Make the cgroup's directories of one version.
+    MakeCgroup(Part),
     /// Set its limits.
     LimitCgroup,
     /// Start init.

@@ -10,7 +10,7 @@
 //!
 //! What a profile means follows runc over libseccomp, and is tested against
 //! libseccomp's own programs; the answer for system calls newer than the
-//! profile ([`enosys`]) is runc's.
+//! profile is runc's.
 
 mod abi;
 mod action;

@@ -10,14 +10,8 @@ pub(super) fn x86_64(name: &str) -> Option<u32> {
     number.and_then(to_u32).or_else(|| newer_than_the_tables(name))
 }
 
-/// x32 has the numbers of x86_64 but for the calls whose arguments hold
-/// pointers in memory, and those that came and went before it.
 pub(super) fn x32(name: &str) -> Option<u32> {
-    let number = match X32_DIFFERS.binary_search_by_key(&name, |(name, _)| name) {
-        Ok(place) => X32_DIFFERS[place].1,
-        Err(_) => x86_64(name),
-    };
-    number.map(|number| number | X32_BIT)
+    x86_64(name).and_then(of_x32).map(|number| number | X32_BIT)
 }
 
 pub(super) fn x86(name: &str) -> Option<u32> {
@@ -71,65 +65,56 @@ fn arm_private(name: &str) -> Option<u32> {
     Some(0x0f_0000 + offset)
 }
 
-/// Where x32 departs from x86_64, sorted by name; `None` is a call it lacks.
-static X32_DIFFERS: [(&str, Option<u32>); 47] = [
-    ("_sysctl", None),
-    ("create_module", None),
-    ("epoll_ctl_old", None),
-    ("epoll_wait_old", None),
-    ("execve", Some(520)),
-    ("execveat", Some(545)),
-    ("get_kernel_syms", None),
-    ("get_robust_list", Some(531)),
-    ("get_thread_area", None),
-    ("getsockopt", Some(542)),
-    ("io_setup", Some(543)),
-    ("io_submit", Some(544)),
-    ("ioctl", Some(514)),
-    ("kexec_load", Some(528)),
-    ("move_pages", Some(533)),
-    ("mq_notify", Some(527)),
-    ("nfsservctl", None),
-    ("preadv", Some(534)),
-    ("preadv2", Some(546)),
-    ("process_vm_readv", Some(539)),
-    ("process_vm_writev", Some(540)),
-    ("ptrace", Some(521)),
-    ("pwritev", Some(535)),
-    ("pwritev2", Some(547)),
-    ("query_module", None),
-    ("readv", Some(515)),
-    ("recvfrom", Some(517)),
-    ("recvmmsg", Some(537)),
-    ("recvmsg", Some(519)),
-    ("rt_sigaction", Some(512)),
-    ("rt_sigpending", Some(522)),
-    ("rt_sigqueueinfo", Some(524)),
-    ("rt_sigreturn", Some(513)),
-    ("rt_sigtimedwait", Some(523)),
-    ("rt_tgsigqueueinfo", Some(536)),
-    ("sendmmsg", Some(538)),
-    ("sendmsg", Some(518)),
-    ("set_robust_list", Some(530)),
-    ("set_thread_area", None),
-    ("setsockopt", Some(541)),
-    ("sigaltstack", Some(525)),
-    ("timer_create", Some(526)),
-    ("uselib", None),
-    ("vmsplice", Some(532)),
-    ("vserver", None),
-    ("waitid", Some(529)),
-    ("writev", Some(516)),
-];
+/// The number, without its mark, that x32 has for a call of x86_64: the same but
+/// for calls that pass structures of pointers, and for those it never had.
+fn of_x32(number: u32) -> Option<u32> {
+    Some(match number {
+        13 => 512,  // rt_sigaction
+        15 => 513,  // rt_sigreturn
+        16 => 514,  // ioctl
+        19 => 515,  // readv
+        20 => 516,  // writev
+        45 => 517,  // recvfrom
+        46 => 518,  // sendmsg
+        47 => 519,  // recvmsg
+        54 => 541,  // setsockopt
+        55 => 542,  // getsockopt
+        59 => 520,  // execve
+        101 => 521, // ptrace
+        127 => 522, // rt_sigpending
+        128 => 523, // rt_sigtimedwait
+        129 => 524, // rt_sigqueueinfo
+        131 => 525, // sigaltstack
+        206 => 543, // io_setup
+        209 => 544, // io_submit
+        222 => 526, // timer_create
+        244 => 527, // mq_notify
+        246 => 528, // kexec_load
+        247 => 529, // waitid
+        273 => 530, // set_robust_list
+        274 => 531, // get_robust_list
+        278 => 532, // vmsplice
+        279 => 533, // move_pages
+        295 => 534, // preadv
+        296 => 535, // pwritev
+        297 => 536, // rt_tgsigqueueinfo
+        299 => 537, // recvmmsg
+        307 => 538, // sendmmsg
+        310 => 539, // process_vm_readv
+        311 => 540, // process_vm_writev
+        322 => 545, // execveat
+        327 => 546, // preadv2
+        328 => 547, // pwritev2
+        // uselib, _sysctl, create_module, get_kernel_syms, query_module, nfsservctl,
+        // set_thread_area, get_thread_area, epoll_ctl_old, epoll_wait_old, vserver
+        134 | 156 | 174 | 177 | 178 | 180 | 205 | 211 | 214 | 215 | 236 => return None,
+        number => number,
+    })
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_of_x32_is_sorted_for_its_search() {
-        assert!(X32_DIFFERS.is_sorted_by_key(|(name, _)| name));
-    }
 
     #[test]
     fn interfaces_number_the_same_call_differently() {

@@ -156,12 +156,10 @@ impl Interface {
         let (mut mentions, newest) = find_all(abi, groups);
         // A rule equal to the default says nothing, whatever its conditions.
         mentions.retain(|mention| mention.group.action != default);
-        // Stable: the rules of one call stay in the order of the profile.
-        mentions.sort_by_key(|mention| mention.number);
-        let same_call = mentions.chunk_by(|one, next| one.number == next.number);
         let mut calls = Vec::with_capacity(mentions.len());
-        for mentions in same_call {
-            calls.extend(verdict(abi, mentions)?.map(|verdict| (mentions[0].number, verdict)));
+        for same_call in by_number(&mentions).chunk_by(|one, next| one.number() == next.number()) {
+            let mentions = same_call.iter().map(|key| &mentions[key.index()]);
+            calls.extend(verdict(abi, mentions)?.map(|verdict| (same_call[0].number(), verdict)));
         }
         Ok(Self { abi, calls, newest: newest.number().filter(|_| answers_new) })
     }
@@ -185,9 +183,36 @@ fn find_all<'a>(abi: &Abi, groups: &'a [Group<'a>]) -> (Vec<Mention<'a>>, Newest
     (mentions, newest)
 }
 
-fn verdict(abi: &Abi, mentions: &[Mention<'_>]) -> Result<Option<Verdict>> {
+/// The number of a mention, and below it its index: one integer, which sorts
+/// several times faster than the pair or the mention.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct SortKey(u64);
+
+impl SortKey {
+    fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn index(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
+
+/// The mentions by number; those of one call stay in the order of the profile.
+fn by_number(mentions: &[Mention<'_>]) -> Vec<SortKey> {
+    let numbers = mentions.iter().map(|mention| u64::from(mention.number) << 32);
+    let mut keys: Vec<_> =
+        numbers.zip(0..).map(|(number, index)| SortKey(number | index)).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn verdict<'a>(
+    abi: &Abi,
+    mentions: impl Iterator<Item = &'a Mention<'a>>,
+) -> Result<Option<Verdict>> {
     let mut verdict: Option<Verdict> = None;
-    for rule in mentions.iter().flat_map(|mention| mention.group.rules(abi, mention.selector)) {
+    for rule in mentions.flat_map(|mention| mention.group.rules(abi, mention.selector)) {
         match &mut verdict {
             None => verdict = Some(Verdict::of(rule)),
             Some(verdict) => verdict.add(rule)?,

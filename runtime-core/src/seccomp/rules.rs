@@ -1,4 +1,5 @@
-//! The rules of one system call, merged as libseccomp merges them.
+//! The rules of one system call, merged as libseccomp means to merge them: its
+//! programs miss some rules that match, which is not imitated.
 
 use std::cmp::Ordering;
 

@@ -23,6 +23,10 @@ const REPLACE: u32 = 4;
 /// (`BPF_CGROUP_MAX_PROGS`).
 const MAX_PROGRAMS: usize = 64;
 
+/// The verifier gives up with EAGAIN when a signal arrives, as children of an
+/// embedding program send them; asked again it goes on.
+const LOAD_ATTEMPTS: u32 = 100;
+
 /// The head of `union bpf_attr` for `BPF_PROG_LOAD`.
 #[repr(C)]
 #[derive(Default)]
@@ -89,9 +93,15 @@ pub fn load_device_program(instructions: &[u64]) -> nix::Result<OwnedFd> {
         name,
         ..Load::default()
     };
-    // SAFETY: instructions and license outlive the call; the kernel writes
-    // through no pointer of a load without a log.
-    unsafe { call_for_fd(PROG_LOAD, &mut attr) }
+    let mut attempts = 0..LOAD_ATTEMPTS;
+    loop {
+        // SAFETY: instructions and license outlive the call; the kernel writes
+        // through no pointer of a load without a log.
+        match unsafe { call_for_fd(PROG_LOAD, &mut attr) } {
+            Err(Errno::EAGAIN) if attempts.next().is_some() => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// Attaches `program` to the cgroup directory `cgroup`, in the place of

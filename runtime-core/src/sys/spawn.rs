@@ -39,6 +39,25 @@ pub(crate) struct Started {
     pub(crate) pidfd: OwnedFd,
 }
 
+/// Why nothing was started: the call and its error.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) call: &'static str,
+    pub(crate) error: io::Error,
+}
+
+impl Refusal {
+    /// Whether clone3 failed because the kernel does not have it (ENOSYS, or EPERM
+    /// from a container's profile that is older than it), a flag (EINVAL) or a
+    /// field (E2BIG, on Linux 5.4 for that of the cgroup).
+    pub(crate) fn is_too_new(&self) -> bool {
+        const ERRNOS: [i32; 4] = [libc::ENOSYS, libc::EPERM, libc::EINVAL, libc::E2BIG];
+        self.call == CLONE && self.error.raw_os_error().is_some_and(|errno| ERRNOS.contains(&errno))
+    }
+}
+
+const CLONE: &str = "clone3";
+
 /// What the child reads and writes; it lives on the parent's stack, and the parent waits.
 #[repr(C)]
 struct Child {
@@ -70,8 +89,8 @@ struct CloneArgs {
 #[repr(align(16))]
 struct Stack(std::mem::MaybeUninit<[u8; STACK]>);
 
-/// Starts the program. Comes back once it runs, or with the errno of the clone or of execveat.
-pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
+/// Starts the program. Comes back once it runs.
+pub(crate) fn spawn(start: &Start<'_>) -> Result<Started, Refusal> {
     const NAME: &CStr = c"tare-init";
     let mut child = Child {
         image: start.image.as_raw_fd(),
@@ -88,44 +107,39 @@ pub(crate) fn spawn(start: &Start<'_>) -> io::Result<Started> {
         let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let _ = super::pidfd::wait_ended(pidfd, soon);
         let _ = super::pidfd::reap(pidfd);
-        return Err(io::Error::from_raw_os_error(child.errno));
+        let error = io::Error::from_raw_os_error(child.errno);
+        return Err(Refusal { call: "execveat", error });
     }
     Ok(Started { pid, pidfd })
 }
 
-/// The newest way the kernel takes; only that when a cgroup is asked for. The
-/// older ones do not reset signal handlers, so no signal may arrive in the child:
-/// a handler would run in shared memory.
-fn clone(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
-    match clone3(start, child, true) {
-        Err(error)
-            if start.cgroup.is_none()
-                && matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {}
+/// The newest way the kernel takes; only that when a cgroup is asked for. clone
+/// does not reset signal handlers, so no signal may arrive in the child: a handler
+/// would run in shared memory.
+fn clone(start: &Start<'_>, child: &mut Child) -> Result<(i32, OwnedFd), Refusal> {
+    let refused = |error| Refusal { call: CLONE, error };
+    match clone3(start, child).map_err(refused) {
+        Err(refusal) if start.cgroup.is_none() && refusal.is_too_new() => {}
         answer => return answer,
     }
-    let blocked = super::signal::BlockAll::new()?;
-    let answer = match clone3(start, child, false) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => clone_old(start, child),
-        answer => answer,
-    };
+    let blocked = super::signal::BlockAll::new().map_err(refused)?;
+    let answer = clone_old(start, child);
     drop(blocked);
-    answer
+    answer.map_err(refused)
 }
 
-fn clone3(start: &Start<'_>, child: &mut Child, newest: bool) -> io::Result<(i32, OwnedFd)> {
+/// With CLONE_CLEAR_SIGHAND, of Linux 5.5.
+fn clone3(start: &Start<'_>, child: &mut Child) -> io::Result<(i32, OwnedFd)> {
     let mut stack = Stack(std::mem::MaybeUninit::uninit());
     let mut pidfd: RawFd = -1;
     let mut arguments = CloneArgs {
-        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | start.namespaces,
+        flags: CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | start.namespaces,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.0.as_mut_ptr() as u64,
         stack_size: STACK as u64,
         ..CloneArgs::default()
     };
-    if newest {
-        arguments.flags |= CLONE_CLEAR_SIGHAND;
-    }
     if let Some(cgroup) = start.cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = cgroup.as_raw_fd() as u64;

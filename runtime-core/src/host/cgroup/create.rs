@@ -6,11 +6,11 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::LiveCgroup;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::cgroup::{CgroupOp, CgroupPlan, Directory};
+use crate::plan::cgroup::{CgroupOp, CgroupPlan, Directory, Part};
 
-/// Every directory this call made, so that a failure leaves none behind.
-#[derive(Default)]
-struct Made(Vec<String>);
+/// Every directory that was made, so that a failure leaves none behind.
+#[derive(Debug, Default)]
+pub(super) struct Made(Vec<String>);
 
 impl LiveCgroup {
     /// Makes the directories of `plan` and prepares them for limits and
@@ -20,18 +20,35 @@ impl LiveCgroup {
     /// The host does not allow it, or a directory exists and holds processes.
     pub fn create(plan: &CgroupPlan) -> Result<Self> {
         let mut live = Self::open(plan.cgroup.clone())?;
-        let mut made = Made::default();
-        for op in &plan.ops {
-            match live.prepare(op, &mut made) {
+        live.make(plan, Part::V2)?;
+        live.make(plan, Part::V1)?;
+        Ok(live)
+    }
+
+    /// The same for one part of the hierarchies. On failure nothing of any part remains.
+    ///
+    /// # Errors
+    /// As for [`LiveCgroup::create`].
+    pub fn make(&mut self, plan: &CgroupPlan, part: Part) -> Result<()> {
+        let mut made = std::mem::take(&mut self.made);
+        let ops = plan.ops.iter().filter(|op| self.is_of(op, part)).collect::<Vec<_>>();
+        for op in ops {
+            match self.prepare(op, &mut made) {
                 Ok(()) => {}
-                Err(error) if plan.may_be_denied && is_denial(&error) => live.deny(op),
+                Err(error) if plan.may_be_denied && is_denial(&error) => self.deny(op),
                 Err(error) => {
-                    made.undo(&live);
+                    made.undo(self);
                     return Err(error);
                 }
             }
         }
-        Ok(live)
+        self.made = made;
+        Ok(())
+    }
+
+    fn is_of(&self, op: &CgroupOp, part: Part) -> bool {
+        let directory = self.cgroup.directories.get(op.directory());
+        directory.is_some_and(|directory| directory.is_v2() == (part == Part::V2))
     }
 
     fn prepare(&self, op: &CgroupOp, made: &mut Made) -> Result<()> {

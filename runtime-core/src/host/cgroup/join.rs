@@ -36,6 +36,26 @@ impl LiveCgroup {
         self.v2_directory().map(|directory| self.open_v2(directory)).transpose()
     }
 
+    /// The directory in the v2 hierarchy that the process `pid` is in; `None`
+    /// when that is not below the container's.
+    ///
+    /// # Errors
+    /// The process or the cgroup is gone.
+    pub fn v2_descriptor_of(&self, pid: i32) -> Result<Option<OwnedFd>> {
+        let path = format!("/proc/{pid}/cgroup");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Error::io("read", &error).path(&path))?;
+        let Some(own) = self.v2_directory() else { return Ok(None) };
+        let place = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+        match place.strip_prefix(own.path.as_str()) {
+            Some(below) if below.is_empty() || below.starts_with('/') => {
+                let place = Directory { path: place.to_owned(), ..own.clone() };
+                self.open_v2(&place).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     pub(super) fn open_v2(&self, directory: &Directory) -> Result<OwnedFd> {
         let path = directory.relative();
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

@@ -18,8 +18,7 @@ use crate::plan::cgroup::{DEFAULT_BASE, Layout};
 /// # Errors
 /// No cgroup hierarchy is mounted, or `/proc` is not.
 pub fn detect(own: bool) -> Result<Layout> {
-    let is_v2 = statfs(DEFAULT_BASE)
-        .is_ok_and(|file_system| file_system.filesystem_type() == CGROUP2_SUPER_MAGIC);
+    let is_v2 = is_v2(DEFAULT_BASE);
     if is_v2 && !own {
         return Ok(Layout::v2(None));
     }
@@ -44,7 +43,15 @@ fn find_mounts(memberships: &str) -> Result<Option<Layout>> {
             break;
         }
     }
+    if finder.v2_mount().is_some_and(|mount| !is_v2(mount)) {
+        finder.forget_v2();
+    }
     Ok(finder.finish())
+}
+
+/// Asks the file system: the mount table also lists what is mounted over.
+fn is_v2(path: &str) -> bool {
+    statfs(path).is_ok_and(|file_system| file_system.filesystem_type() == CGROUP2_SUPER_MAGIC)
 }
 
 fn read(path: &str) -> Result<String> {

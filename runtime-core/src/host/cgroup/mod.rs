@@ -37,6 +37,7 @@ pub struct LiveCgroup {
     /// Directories that the host did not let us make; see
     /// [`CgroupPlan::may_be_denied`](crate::plan::cgroup::CgroupPlan).
     denied: Vec<usize>,
+    made: create::Made,
 }
 
 impl LiveCgroup {
@@ -49,7 +50,7 @@ impl LiveCgroup {
         let base = file::open_directory(path).map_err(|errno| {
             Error::os("open", errno as i32).path(path).context("opening the cgroup root")
         })?;
-        Ok(Self { cgroup, base, denied: Vec::new() })
+        Ok(Self { cgroup, base, denied: Vec::new(), made: create::Made::default() })
     }
 
     /// What to keep in the state record: the directories that there are.

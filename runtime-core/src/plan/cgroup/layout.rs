@@ -102,6 +102,17 @@ impl LayoutFinder<'_> {
         self.wanted.is_empty()
     }
 
+    /// Where the v2 hierarchy is mounted, as far as is found.
+    pub fn v2_mount(&self) -> Option<&str> {
+        let mut found = self.found.iter();
+        found.find(|found| found.controllers.is_empty()).map(|found| found.mount.as_str())
+    }
+
+    /// Leaves the v2 hierarchy out: something else is mounted over it.
+    pub fn forget_v2(&mut self) {
+        self.found.retain(|found| !found.controllers.is_empty());
+    }
+
     /// The layout; `None` if no cgroup hierarchy is mounted.
     pub fn finish(mut self) -> Option<Layout> {
         let v2 = self.found.iter().any(|hierarchy| hierarchy.controllers.is_empty());
@@ -267,6 +278,16 @@ mod tests {
         assert!(!finder.is_complete());
         finder.line(HYBRID.lines().nth(2).unwrap());
         assert!(finder.is_complete());
+    }
+
+    #[test]
+    fn a_v2_hierarchy_that_is_mounted_over_is_as_good_as_none() {
+        let mut finder = Layout::finder("3:memory:/\n0::/\n");
+        HYBRID.lines().for_each(|line| finder.line(line));
+        assert_eq!(finder.v2_mount(), Some("/sys/fs/cgroup/unified"));
+        finder.forget_v2();
+        let layout = finder.finish().unwrap();
+        assert_eq!((layout.mode, layout.hierarchies.len()), (Mode::V1, 1));
     }
 
     #[test]

@@ -7,6 +7,6 @@ mod place;
 
 pub(crate) use layout::DEFAULT_BASE;
 pub use layout::{Hierarchy, Layout, LayoutFinder, Mode};
-pub use ops::{CgroupOp, CgroupPlan, CgroupRequest};
+pub use ops::{CgroupOp, CgroupPlan, CgroupRequest, Part};
 pub use path::clean;
 pub use place::{Cgroup, Directory};

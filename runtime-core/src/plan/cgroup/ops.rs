@@ -105,8 +105,34 @@ pub enum CgroupOp {
     },
 }
 
+/// Which hierarchies: a process can be started inside a v2 cgroup, which has to
+/// be there before; it joins those of v1 itself, later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Those of v1.
+    V1,
+    /// The one of v2.
+    V2,
+}
+
 const PATH: &str = "/linux/cgroupsPath";
 const DEVICES: &str = "/linux/resources/devices";
+
+impl CgroupOp {
+    /// The directory that it is about, counted in [`Cgroup::directories`].
+    pub fn directory(&self) -> usize {
+        match self {
+            Self::MakeDirectory { directory, .. }
+            | Self::InheritCpuset { directory }
+            | Self::EnableControllers { directory }
+            | Self::Delegate { directory, .. }
+            | Self::Write { directory, .. }
+            | Self::FilterDevices { directory, .. }
+            | Self::Join { directory } => *directory,
+        }
+    }
+}
 
 impl CgroupPlan {
     /// Decides everything; changes nothing.
