@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let _ = validate::check_process(&process, "");
     let (spec, _) = parse_spec(template(None, true).as_bytes()).unwrap();
     let facts = Facts { permitted: u64::MAX, bounding: u64::MAX, ..Facts::default() };
-    match plan::exec(&ExecRequest::new("fuzz", 42, &spec, &process, &facts)) {
+    match plan::exec(&ExecRequest::new("fuzz", &spec, &process, &facts)) {
         Ok(plan) => drop((plan.to_string(), plan.to_json(), plan.encode(&[]))),
         Err(error) => drop(error.to_string()),
     }

@@ -14,7 +14,6 @@ use runtime_core::plan::{self, ExecRequest, Facts, Plan, Request};
 
 /// A process document needs a container to be executed in.
 const CONTAINER_OF_EXEC: &str = "docker-run-default.json";
-const FIRST_PROCESS: u64 = 42;
 
 #[test]
 fn plans_are_those_that_were_reviewed() {
@@ -108,7 +107,7 @@ fn exec(sample: &Path, facts: &Facts) -> Plan {
     let bundle = bundle(&project("bundles/samples").join(CONTAINER_OF_EXEC));
     let cgroup = container(&project("bundles/samples").join(CONTAINER_OF_EXEC), facts).cgroup;
     let (process, _) = parse_process(&fs::read(sample).unwrap()).unwrap();
-    let mut request = ExecRequest::new("sample", FIRST_PROCESS, bundle.spec(), &process, facts);
+    let mut request = ExecRequest::new("sample", bundle.spec(), &process, facts);
     request.cgroup = cgroup.as_ref().map(|plan| &plan.cgroup);
     plan::exec(&request).unwrap()
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub struct ExecRequest<'a> {
     /// The container's id.
     pub id: &'a str,
-    /// The container's first process.
+    /// The container's first process, as the host numbers it.
     pub pid: u64,
     /// The container's configuration as it was at creation.
     pub spec: &'a Spec,
@@ -44,16 +44,10 @@ pub struct ExecRequest<'a> {
 
 impl<'a> ExecRequest<'a> {
     /// A process object of its own; no cgroup is joined, nothing handed on, nothing sent.
-    pub fn new(
-        id: &'a str,
-        pid: u64,
-        spec: &'a Spec,
-        process: &'a Process,
-        facts: &'a Facts,
-    ) -> Self {
+    pub fn new(id: &'a str, spec: &'a Spec, process: &'a Process, facts: &'a Facts) -> Self {
         Self {
             id,
-            pid,
+            pid: 0,
             spec,
             process,
             facts,
