@@ -125,6 +125,9 @@ pub fn gate(host: &mut Host) -> Result<(), Fault> {
         match sys::receive_byte(visitor.raw()) {
             Ok(Some(GO)) => {
                 let _ = sys::close(listener);
+                // Out of the way of descriptors that are yet to be put in their places.
+                let above = 3 + wire::descriptors() as i32;
+                let visitor = sys::duplicate_above(visitor.raw(), above).unwrap_or(visitor);
                 host.change(visitor.keep());
                 return Ok(());
             }

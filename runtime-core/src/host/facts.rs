@@ -6,7 +6,8 @@ use std::io::Read;
 
 /// Reads them. Changes nothing. `own_cgroup` tells whether the caller's own
 /// cgroup matters, as it does to a relative cgroup path.
-pub(crate) fn gather(own_cgroup: bool) -> Result<Facts> {
+/// `None` leaves the cgroups out.
+pub(crate) fn gather(own_cgroup: Option<bool>) -> Result<Facts> {
     const PATH: &str = "/proc/thread-self/status";
     let failed = |error: std::io::Error| {
         Error::io("read", &error).path(PATH).hint("procfs must be mounted at /proc")
@@ -20,7 +21,7 @@ pub(crate) fn gather(own_cgroup: bool) -> Result<Facts> {
         bounding: mask(&text, "CapBnd:"),
         ignored_signals: mask(&text, "SigIgn:"),
         uid: effective_uid(&text),
-        layout: Some(super::cgroup::detect(own_cgroup)?),
+        layout: own_cgroup.map(super::cgroup::detect).transpose()?,
     })
 }
 

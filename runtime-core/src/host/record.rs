@@ -56,6 +56,9 @@ pub(crate) struct Record {
     pub(crate) own_mounts: bool,
     /// Whether its processes stay in the caller's session keyring.
     pub(crate) no_new_keyring: bool,
+    /// How many descriptors beyond the standard streams its process was given.
+    #[serde(default)]
+    pub(crate) handed_on: u32,
     /// How many steps its plan had.
     pub(crate) steps: usize,
     /// 0 as long as there is none.

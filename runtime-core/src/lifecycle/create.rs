@@ -76,7 +76,7 @@ impl Runtime {
         )?;
         let cgroups_path = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
         let own_cgroup = !cgroups_path.is_some_and(|path| path.is_absolute());
-        let facts = facts::gather(own_cgroup)?;
+        let facts = facts::gather(Some(own_cgroup))?;
         let mut plan = plan::container(&Request {
             id,
             bundle,
@@ -109,7 +109,7 @@ impl Runtime {
         check_id(id)?;
         let plan = self.decide(id, bundle, &options, run)?;
         let directory = Directory::create(self.root(), id)?;
-        let record = record(id, bundle, &plan, options.no_new_keyring);
+        let record = record(id, bundle, &plan, &options);
         Ok(Creation {
             runtime: self,
             bundle,
@@ -147,7 +147,7 @@ pub(super) fn patience(plan: &Plan) -> Option<Duration> {
     (!any).then_some(PATIENCE)
 }
 
-fn record(id: &str, bundle: &Bundle, plan: &Plan, no_new_keyring: bool) -> Record {
+fn record(id: &str, bundle: &Bundle, plan: &Plan, options: &CreateOptions) -> Record {
     let spec = bundle.spec();
     let namespaces =
         spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
@@ -170,7 +170,8 @@ fn record(id: &str, bundle: &Bundle, plan: &Plan, no_new_keyring: bool) -> Recor
         cgroup: plan.cgroup.as_ref().map(|plan| plan.cgroup.clone()),
         own_mounts: namespaces.has(plan::clone_flags::CLONE_NEWNS),
         own_pids: namespaces.creates(plan::clone_flags::CLONE_NEWPID),
-        no_new_keyring,
+        no_new_keyring: options.no_new_keyring,
+        handed_on: handed_on(options.inherit_fds, &options.fds),
         steps: plan.steps.len(),
         pid: 0,
         start_time: 0,

@@ -34,7 +34,7 @@ impl Container {
         let place = sub_cgroup(&record, &options.cgroup)?;
         let cgroup = place.clone().map(LiveCgroup::open).transpose()?;
         let whole_cgroup = options.cgroup.is_empty();
-        let facts = facts::gather(false)?;
+        let facts = facts::gather(None)?;
         let plan = plan::exec(&ExecRequest {
             id: &self.id,
             pid: u64::from(record.pid.cast_unsigned()),

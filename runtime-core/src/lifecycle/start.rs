@@ -82,6 +82,7 @@ impl Container {
                 .ok()?;
         let runtime = super::Runtime::new(&self.root);
         let options = super::CreateOptions {
+            inherit_fds: record.handed_on,
             console_socket: bundle
                 .spec()
                 .process()

@@ -30,8 +30,15 @@ pub(super) fn first(record: &Record) -> Option<First> {
 /// The status that follows from the record and the first process.
 pub(super) fn status(directory: &Directory, record: &Record) -> Result<Status> {
     if record.phase == Phase::Creating {
-        let creator_is_gone = directory.try_lock()?;
-        return Ok(if creator_is_gone { Status::Stopped } else { Status::Creating });
+        if !directory.try_lock()? {
+            return Ok(Status::Creating);
+        }
+        // Its creator is gone: dead, or done since the record was read.
+        let now = directory.load()?;
+        return match now.phase {
+            Phase::Creating => Ok(Status::Stopped),
+            Phase::Created => status(directory, &now),
+        };
     }
     let Some(first) = first(record) else { return Ok(Status::Stopped) };
     if let Some(cgroup) = cgroup_of(record)?
