@@ -125,7 +125,12 @@ fn user_namespace_maps_ids_and_files(ctx: &Context) -> Outcome {
         .payload(&["facts", ",", "put", "/tmp/made", "x", ",", "sleep", "60000"])
         .container()?;
     c.up()?;
-    c.prints("made")?;
+    // The facts are complete once the file is there.
+    let file = c.rootfs().join("tmp/made");
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !file.exists() && std::time::Instant::now() < soon {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     let facts = crate::bundle::parse_lines(&c.printed())?.remove(0);
     for map in ["uidMap", "gidMap"] {
         let line = facts[map][0].as_str().unwrap_or_default();
@@ -133,12 +138,6 @@ fn user_namespace_maps_ids_and_files(ctx: &Context) -> Outcome {
         check_eq!(words, ["0", "100000", "65536"], "{map}");
     }
     check_eq!(facts["uids"], json!([0, 0, 0, 0]), "uids inside");
-    // The name is printed with the arguments before the file is there.
-    let file = c.rootfs().join("tmp/made");
-    let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !file.exists() && std::time::Instant::now() < soon {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
     let made = fs::metadata(file)?;
     check_eq!((made.uid(), made.gid()), (100_000, 100_000), "owner on the host");
     let process = fs::metadata(format!("/proc/{}", c.pid()?))?;

@@ -264,12 +264,13 @@ impl Directory {
 
     /// Removes the directory with all that is in it; the last step of a container.
     pub(crate) fn remove(&self) -> Result<()> {
-        for name in [GATE, CONFIG, STATE] {
+        for name in [CONFIG, STATE] {
             self.remove_file(name)?;
         }
         match unlinkat(nix::fcntl::AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(nix::errno::Errno::ENOENT) => Ok(()),
-            // Something of an interrupted call, or of nobody we know.
+            // The gate of one that was never started, something of an interrupted
+            // call, or of nobody we know.
             Err(nix::errno::Errno::ENOTEMPTY) => match std::fs::remove_dir_all(&self.path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     Err(Error::io("remove", &error).path(&self.path))

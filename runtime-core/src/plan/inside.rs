@@ -14,11 +14,12 @@ const LIST_READONLY: &str = "/linux/readonlyPaths";
 pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     let mounts = parts.namespaces.has(CLONE_NEWNS);
     if let Some(process) = parts.spec.process() {
-        // Missing ones are made, before the root may become read-only.
-        plan.init(
-            "/process/cwd",
-            Op::MakeDirectory { path: process.cwd().as_path().into(), mode: 0o755 },
-        );
+        // A missing one is made, before the root may become read-only.
+        let cwd = process.cwd().as_path();
+        if cwd != std::path::Path::new("/") {
+            let op = Op::MakeDirectory { path: cwd.into(), mode: 0o755 };
+            plan.init("/process/cwd", op);
+        }
         if process.terminal() == Some(true) {
             super::process::console(plan, process, "/process", parts.request.console_size, true);
         } else {
