@@ -7,7 +7,7 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-#[cfg_attr(target_arch = "x86_64", path = "arch/x86_64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "sys/x86_64.rs")]
 mod arch;
 mod carry_out;
 mod host;

@@ -1,4 +1,4 @@
-//! System calls: the only unsafe code of init besides `arch`.
+//! System calls: the only unsafe code of init besides the processor's own file.
 //!
 //! Each function is one call, takes what the call takes, and gives the kernel's
 //! errno back. Structures are laid out here and nowhere else.

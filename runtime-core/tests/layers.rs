@@ -27,7 +27,7 @@ const MACHINE: [&str; 5] = ["nix::", "std::fs", "std::net", "std::process", "std
 const UNSAFE: [&str; 6] = [
     "runtime-core/src/sys/",
     "runtime-core/init/sys.rs",
-    "runtime-core/init/arch/",
+    "runtime-core/init/sys/",
     "integration/src/sys.rs",
     "integration/src/bin/payload/sys.rs",
     "integration/tests/embedded/pester.rs",

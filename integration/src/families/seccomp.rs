@@ -1,5 +1,8 @@
 //! System call filters: actions, argument conditions, architectures, notification.
 
+use std::fs;
+use std::os::fd::AsRawFd;
+
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
@@ -276,6 +279,8 @@ fn notification_descriptor_goes_to_the_listener(ctx: &Context) -> Outcome {
         .container()?;
     c.create()?;
     let (fd, text) = receiver.receive()?;
+    let link = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+    check_eq!(link.to_string_lossy(), "anon_inode:seccomp notify", "what was received");
     let state: Value = serde_json::from_str(&text)?;
     check_eq!(state["fds"], json!(["seccompFd"]), "names of descriptors");
     check_eq!(state["pid"], json!(c.pid()?), "pid");
