@@ -1,7 +1,7 @@
 //! Namespaces: made new, joined by path, left alone; user namespaces with their mappings.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::json;
 
@@ -26,6 +26,7 @@ family!("namespaces":
     time_offsets_are_set,
     user_namespace_maps_ids_and_files,
     user_namespace_with_several_ranges,
+    user_namespace_sees_a_bind_mount_that_only_the_hosts_root_may_reach,
     user_namespace_with_everything_else_works_like_the_default,
     loopback_is_up_in_a_new_network_namespace,
     cgroup_namespace_shows_its_own_root,
@@ -160,6 +161,21 @@ fn user_namespace_with_several_ranges(ctx: &Context) -> Outcome {
     let facts = bundle.facts()?;
     check_eq!(facts["uidMap"].as_array().map(Vec::len), Some(3), "ranges");
     expect::identity(&config, &facts)
+}
+
+fn user_namespace_sees_a_bind_mount_that_only_the_hosts_root_may_reach(ctx: &Context) -> Outcome {
+    let closed = ctx.dir.join("closed");
+    fs::create_dir(&closed)?;
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700))?;
+    fs::write(closed.join("file"), "words")?;
+    let source = closed.join("file");
+    let bundle = Bundle::new(ctx)?.user_namespace()?;
+    let bundle = bundle.mount("/tmp/file", "bind", &source.to_string_lossy(), &["bind", "ro"]);
+    let c = bundle.args(&["/bin/sh", "-c", "cat /tmp/file; echo x > /tmp/file"]).container()?;
+    let run = c.run(&[])?;
+    check_eq!(run.stdout, "words", "what the container reads");
+    check!(run.stderr.contains("Read-only"), "it could write: {}", run.stderr);
+    Ok(())
 }
 
 fn user_namespace_with_everything_else_works_like_the_default(ctx: &Context) -> Outcome {

@@ -119,7 +119,6 @@ impl<'a> Execution<'a> {
             HostOp::MakeCgroup(part) => self.make_cgroup(*part),
             HostOp::LimitCgroup => self.limit_cgroup(),
             HostOp::Spawn { .. } => self.spawn(),
-            HostOp::DenySetgroups => self.write_proc("setgroups", "deny"),
             HostOp::UidMap(map) => self.write_proc("uid_map", map),
             HostOp::GidMap(map) => self.write_proc("gid_map", map),
             HostOp::OomScore(score) => self.write_proc("oom_score_adj", &score.to_string()),

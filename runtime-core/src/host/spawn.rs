@@ -233,9 +233,13 @@ fn open_for<'a>(
             })?;
             Ok(Handed::Number(number))
         }
-        Descriptor::Tree { source, recursive } => {
-            let tree = sys::mount::open_tree(source, *recursive)
-                .map_err(|error| Error::io("open_tree", &error).path(source))?;
+        Descriptor::Tree { source, recursive, pointer } => {
+            let tree = sys::mount::open_tree(source, *recursive).map_err(|error| {
+                Error::io("open_tree", &error)
+                    .path(source)
+                    .at(pointer.as_str())
+                    .hint("the source of a bind mount must exist")
+            })?;
             Ok(Handed::Owned(above(tree, lowest)?))
         }
     }

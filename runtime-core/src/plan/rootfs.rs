@@ -5,7 +5,7 @@ use super::container::Parts;
 use super::mounts::options::MountOptions;
 use super::ops::{NO_SLOT, Op};
 use super::wire::{List, Text};
-use super::{Action, Plan};
+use super::{Action, Descriptor, Plan};
 use super::{devices, enter};
 use crate::bundle::{below_root, item};
 use crate::error::{Error, ErrorKind, Result};
@@ -110,7 +110,8 @@ fn one(
         return cgroup_mount(plan, parts, &target, &options, pointer, later);
     }
     if options.is_bind() {
-        plan.init(pointer, bind(parts, mount, &options, &target, pointer)?);
+        let op = bind(plan, parts, mount, &options, &target, pointer)?;
+        plan.init(pointer, op);
         return Ok(());
     }
     if options.flags & MS_REMOUNT != 0 {
@@ -160,6 +161,7 @@ fn refuse_id_map(mount: &Mount, options: &MountOptions, pointer: &str) -> Result
 }
 
 fn bind(
+    plan: &mut Plan,
     parts: &Parts<'_>,
     mount: &Mount,
     options: &MountOptions,
@@ -171,7 +173,20 @@ fn bind(
         Error::config(pointer, "a bind mount needs a source")
             .hint("set source to a path of the host")
     })?;
-    Ok(bind_op(&parts.request.bundle.dir().join(source), target, options))
+    let source = parts.request.bundle.dir().join(source);
+    let mut op = bind_op(&source, target, options);
+    // The root of a user namespace may not reach what the host's root can: the host
+    // side takes a copy of the tree for it.
+    if let Op::MountBind { slot, recursive, .. } = &mut op
+        && parts.namespaces.has(CLONE_NEWUSER)
+    {
+        *slot = plan.descriptor(Descriptor::Tree {
+            source,
+            recursive: *recursive == 1,
+            pointer: pointer.to_owned(),
+        });
+    }
+    Ok(op)
 }
 
 fn bind_op(source: &Path, target: &Path, options: &MountOptions) -> Op {

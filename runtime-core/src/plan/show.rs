@@ -84,7 +84,6 @@ fn host_op(op: &HostOp) -> String {
                 new => format!("start init in new namespaces: {}{place}", new.join(", ")),
             }
         }
-        HostOp::DenySetgroups => "deny setgroups in the user namespace".to_owned(),
         HostOp::UidMap(map) => format!("map user ids (inside outside count): {}", map_line(map)),
         HostOp::GidMap(map) => format!("map group ids (inside outside count): {}", map_line(map)),
         HostOp::OomScore(score) => format!("set oom_score_adj to {score}"),
@@ -186,12 +185,11 @@ pub(super) fn init_op(op: &Op) -> String {
             attr_clear,
         } => {
             let kind = if *recursive == 1 { "rbind" } else { "bind" };
-            let from =
-                if *slot == NO_SLOT { source.to_string() } else { format!("descriptor {slot}") };
+            let held = if *slot == NO_SLOT { "" } else { ", opened by the host" };
             let cleared =
                 if *clear == 0 { String::new() } else { format!(" not ({})", options(*clear, "")) };
             format!(
-                "{kind} {from} on {target} ({}){cleared}{}",
+                "{kind} {source} on {target} ({}){cleared}{}{held}",
                 options(*set, ""),
                 afterwards(*propagation, *attr_set, *attr_clear)
             )

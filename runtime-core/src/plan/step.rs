@@ -59,8 +59,6 @@ pub enum HostOp {
         /// Whether it starts in its cgroup (v2).
         into_cgroup: bool,
     },
-    /// Allow nobody in the user namespace to drop groups.
-    DenySetgroups,
     /// Write the user id map.
     UidMap(String),
     /// Write the group id map.
@@ -145,6 +143,8 @@ pub enum Descriptor {
         source: PathBuf,
         /// With the mounts below it.
         recursive: bool,
+        /// The mount's place in config.json.
+        pointer: String,
     },
 }
 
