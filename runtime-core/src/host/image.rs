@@ -7,7 +7,7 @@ use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IoSlice, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -15,6 +15,8 @@ static INIT: &[u8] = include_bytes!(env!("TARE_INIT"));
 /// Where the program header of the plan's segment stands in the file.
 const PLAN_HEADER: usize = parse(env!("TARE_INIT_PLAN_HEADER"));
 const PAGE: usize = 4096;
+/// Size of an Elf64_Phdr.
+const PROGRAM_HEADER: usize = 56;
 
 const fn parse(digits: &str) -> usize {
     let digits = digits.as_bytes();
@@ -77,18 +79,35 @@ fn on_disk(plan: &[u8], directory: &Path) -> Result<OwnedFd> {
     Ok(reader)
 }
 
+/// Program, patched program header, plan: gathered by the kernel, not copied here.
 fn write(file: &mut File, plan: &[u8]) -> Result<()> {
+    const PADDING: [u8; PAGE] = [0; PAGE];
     let start = INIT.len().next_multiple_of(PAGE);
-    let length = plan.len() + size_of::<u64>();
-    let mut image = Vec::with_capacity(start + length);
-    image.extend_from_slice(INIT);
-    image.resize(start, 0);
-    image.extend_from_slice(&(plan.len() as u64).to_le_bytes());
-    image.extend_from_slice(plan);
-    // Elf64_Phdr: p_offset at 8, p_filesz at 32, p_memsz at 40.
-    for (at, value) in [(8, start), (32, length), (40, length)] {
-        let field = PLAN_HEADER + at;
-        image[field..field + 8].copy_from_slice(&(value as u64).to_le_bytes());
+    let header = plan_header(start as u64, (plan.len() + size_of::<u64>()) as u64);
+    let length = (plan.len() as u64).to_le_bytes();
+    let parts: [&[u8]; 6] = [
+        &INIT[..PLAN_HEADER],
+        &header,
+        &INIT[PLAN_HEADER + header.len()..],
+        &PADDING[..start - INIT.len()],
+        &length,
+        plan,
+    ];
+    let total: usize = parts.iter().map(|part| part.len()).sum();
+    let failed = |error: std::io::Error| Error::io("write", &error).context("writing init");
+    match file.write_vectored(&parts.map(IoSlice::new)).map_err(failed)? {
+        written if written == total => Ok(()),
+        _ => Err(failed(std::io::Error::from_raw_os_error(libc::ENOSPC))),
     }
-    file.write_all(&image).map_err(|error| Error::io("write", &error).context("writing init"))
+}
+
+/// The header of the plan's segment, with its place and size in the file.
+fn plan_header(offset: u64, size: u64) -> [u8; PROGRAM_HEADER] {
+    let mut header = [0; PROGRAM_HEADER];
+    header.copy_from_slice(&INIT[PLAN_HEADER..PLAN_HEADER + PROGRAM_HEADER]);
+    // Elf64_Phdr: p_offset at 8, p_filesz at 32, p_memsz at 40.
+    for (at, value) in [(8, offset), (32, size), (40, size)] {
+        header[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    header
 }
