@@ -93,10 +93,17 @@ impl Runtime {
     /// it or to be gone: it is an error only if that stays so.
     fn settled(&self, id: &str, deadline: Instant) -> Result<Container> {
         let container = self.container(id)?;
-        while !container.directory()?.has_record() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
+        loop {
+            let directory = container.directory()?;
+            match directory.load() {
+                Ok(_) => return Ok(container),
+                // Looked for after the failure: it may have gone in between.
+                Err(_) if !directory.has_record() && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => return Err(error),
+            }
         }
-        container.record().map(|_| container)
     }
 }
 
