@@ -95,13 +95,13 @@ impl Runtime {
         let container = self.container(id)?;
         loop {
             let directory = container.directory()?;
+            let was_there = directory.has_record();
             match directory.load() {
                 Ok(_) => return Ok(container),
-                // Looked for after the failure: it may have gone in between.
-                Err(_) if !directory.has_record() && Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Err(error) => return Err(error),
+                // There before and after: it is damaged. Else it comes or goes just now.
+                Err(error) if was_there && directory.has_record() => return Err(error),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
         }
     }
