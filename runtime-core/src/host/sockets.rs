@@ -87,6 +87,9 @@ pub(crate) fn open_gate(short: &Path) -> Result<OwnedFd> {
 pub(crate) fn knock(short: &Path) -> Result<OwnedFd> {
     let knocker = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
         .map_err(os("socket", short))?;
+    // Others may be knocking: a full queue makes connect wait.
+    let patience = TimeVal::seconds(PATIENCE_SECONDS);
+    setsockopt(&knocker, sockopt::SendTimeout, &patience).map_err(os("setsockopt", short))?;
     let address = UnixAddr::new(short).map_err(os("connect", short))?;
     connect(knocker.as_raw_fd(), &address).map_err(os("connect", short))?;
     Ok(knocker)

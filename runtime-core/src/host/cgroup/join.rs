@@ -19,15 +19,6 @@ impl LiveCgroup {
         self.directories().try_for_each(|(_, directory)| self.join_one(directory, pid))
     }
 
-    /// The same without the v2 hierarchy, where clone3 can start it.
-    ///
-    /// # Errors
-    /// As for [`LiveCgroup::join`].
-    pub fn join_v1(&self, pid: i32) -> Result<()> {
-        let v1 = self.directories().filter(|(_, directory)| !directory.is_v2());
-        v1.map(|(_, directory)| directory).try_for_each(|directory| self.join_one(directory, pid))
-    }
-
     /// The v2 directory for clone3's `CLONE_INTO_CGROUP`, if there is one.
     ///
     /// # Errors
