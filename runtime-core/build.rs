@@ -1,4 +1,7 @@
-//! Compiles init with the same rustc and hands it to the library as bytes.
+//! Compiles init with the same rustc and hands it to the library as bytes; turns
+//! the table of system calls into constants.
+
+mod syscalls;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,15 +32,22 @@ const FLAGS: &[&str] = &[
 const PLAN_ADDRESS: u64 = 0x1000_0000;
 
 fn main() {
-    let out = PathBuf::from(variable("OUT_DIR")).join("tare-init");
-    for source in ["init", "src/plan/ops.rs"] {
+    let directory = PathBuf::from(variable("OUT_DIR"));
+    for source in ["init", "src/plan/ops.rs", "syscalls", "src/seccomp/hash.rs"] {
         println!("cargo:rerun-if-changed={source}");
     }
+    write_constants(&directory.join("syscalls.rs"));
+    let out = directory.join("tare-init");
     compile(&out);
     let image =
         std::fs::read(&out).unwrap_or_else(|error| panic!("read {}: {error}", out.display()));
     println!("cargo:rustc-env=TARE_INIT={}", out.display());
     println!("cargo:rustc-env=TARE_INIT_PLAN_HEADER={}", plan_header(&image));
+}
+
+fn write_constants(to: &Path) {
+    let constants = syscalls::encode(include_str!("syscalls/table"));
+    std::fs::write(to, constants).unwrap_or_else(|error| panic!("{}: {error}", to.display()));
 }
 
 fn variable(name: &str) -> String {

@@ -1,11 +1,11 @@
 //! The calls on which two filters for a profile could differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompArg, LinuxSeccompOperator as Operator};
 
 use crate::model::equal;
-use crate::oracle::{ARCHES, Oracle};
+use crate::oracle::{Oracle, audit, base};
 use crate::random::Random;
 
 /// `seccomp_data`, without the instruction pointer.
@@ -16,11 +16,16 @@ const MOST_COMBINATIONS: usize = 1500;
 
 /// Every number up to beyond the last call, the edges of the number space, and
 /// for calls with conditions the arguments about each value compared with.
-pub(crate) fn cases(profile: &LinuxSeccomp, oracle: &Oracle, random: &mut Random) -> Vec<Case> {
+pub(crate) fn cases(
+    profile: &LinuxSeccomp,
+    covered: &[Arch],
+    oracle: &Oracle,
+    random: &mut Random,
+) -> Vec<Case> {
     let mut cases = Vec::new();
-    let conditional = conditional_numbers(profile, oracle);
-    for audit in audits() {
-        for nr in numbers() {
+    let conditional = conditional_numbers(profile, covered, oracle);
+    for audit in audits(covered) {
+        for nr in numbers(covered) {
             cases.push((audit, nr, [0; 6]));
             cases.push((audit, nr, std::array::from_fn(|_| random.next())));
         }
@@ -31,50 +36,58 @@ pub(crate) fn cases(profile: &LinuxSeccomp, oracle: &Oracle, random: &mut Random
     cases
 }
 
-/// The architecture tokens the kernel could present, and one it cannot.
-fn audits() -> impl Iterator<Item = u32> {
-    let real = ARCHES.into_iter().filter(|arch| *arch != Arch::ScmpArchX32);
-    real.map(|arch| arch as u32).chain([0xdead_beef])
+/// The tokens of the architectures, some others, and one that is none.
+fn audits(covered: &[Arch]) -> BTreeSet<u32> {
+    let others = [Arch::ScmpArchX86, Arch::ScmpArchAarch64, Arch::ScmpArchPpc];
+    covered.iter().copied().chain(others).map(audit).chain([0xdead_beef]).collect()
 }
 
-fn numbers() -> impl Iterator<Item = u32> {
+fn numbers(covered: &[Arch]) -> BTreeSet<u32> {
     let edges = [0x3fff_ffff, 0x4000_0000, 0x7fff_ffff, 0x8000_0000, 0xbfff_ffff, 0xc000_0000];
     let around = edges.into_iter().flat_map(|edge: u32| [edge - 1, edge, edge + 1]);
-    (0..600).chain((0..600).map(|nr| nr | 1 << 30)).chain(0xf_0000..0xf_0008).chain(around).chain([
-        0xc000_01ff,
-        0xffff_fffe,
-        0xffff_ffff,
-    ])
+    let calls = covered.iter().flat_map(|arch| base(*arch)..base(*arch) + 600);
+    calls
+        .chain(0..600)
+        .chain((0..600).map(|nr| nr | 1 << 30))
+        .chain(0xf_0000..0xf_0008)
+        .chain(around)
+        .chain([0xc000_01ff, 0xffff_fffe, 0xffff_ffff])
+        .collect()
 }
 
 /// The conditions of each call that has some, by token and number.
 fn conditional_numbers(
     profile: &LinuxSeccomp,
+    covered: &[Arch],
     oracle: &Oracle,
 ) -> BTreeMap<(u32, u32), Vec<LinuxSeccompArg>> {
     let mut by_number: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let carriers: Vec<_> = covered.iter().flat_map(|arch| carriers(*arch, oracle)).collect();
     for group in profile.syscalls().iter().flatten() {
         let args = group.args().as_deref().unwrap_or_default();
-        for arch in ARCHES {
-            let x32 = arch == Arch::ScmpArchX32;
-            let audit = if x32 { Arch::ScmpArchX86_64 } else { arch } as u32;
-            for (number, name) in &oracle.tables[&(arch as u32)] {
+        for arch in covered {
+            for (number, name) in &oracle.tables[&(*arch as u32)] {
                 if group.names().contains(name) {
-                    by_number.entry((audit, *number)).or_default().extend(args);
+                    by_number.entry((audit(*arch), *number)).or_default().extend(args);
                 }
             }
         }
-        // socketcall and ipc of x86, which any socket or IPC call may end in.
-        for carrier in [102, 117] {
-            by_number.entry((Arch::ScmpArchX86 as u32, carrier)).or_default().extend(args);
+        // Any socket or IPC call may end in one of these.
+        for carrier in &carriers {
+            by_number.entry(*carrier).or_default().extend(args);
         }
     }
-    let selectors = (0..26).map(|selector| equal(0, selector));
-    for carrier in [102, 117] {
-        let args = by_number.entry((Arch::ScmpArchX86 as u32, carrier)).or_default();
-        args.extend(selectors.clone());
+    for carrier in carriers {
+        let selectors = (0..26).map(|selector| equal(0, selector));
+        by_number.entry(carrier).or_default().extend(selectors);
     }
     by_number
+}
+
+/// socketcall(2) and ipc(2) of `arch`, by token and number.
+fn carriers(arch: Arch, oracle: &Oracle) -> impl Iterator<Item = (u32, u32)> {
+    let number = move |name| oracle.number(arch, name);
+    ["socketcall", "ipc"].into_iter().filter_map(number).map(move |nr| (audit(arch), nr))
 }
 
 /// Combinations of values about those that `conditions` compare with.

@@ -5,37 +5,33 @@ use std::collections::BTreeMap;
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction as Action};
 
-use crate::oracle::{ARCHES, Oracle};
+use crate::oracle::Oracle;
 
 const X32_BIT: u32 = 1 << 30;
 const ENOSYS: u32 = 0x0005_0026;
 
 /// The largest number that a profile names, by the token of the architecture.
 ///
-/// One difference is meant: the direct numbers of calls that x86 multiplexes
+/// One difference is meant: the direct numbers of calls that are multiplexed
 /// count here, while libseccomp hides them from runc, which then answers ENOSYS
 /// to, say, an allowed semctl(2) if nothing newer is named.
 pub(crate) struct Newest(BTreeMap<u32, u32>);
 
 impl Newest {
-    pub(crate) fn of(profile: &LinuxSeccomp, oracle: &Oracle) -> Self {
+    pub(crate) fn of(profile: &LinuxSeccomp, covered: &[Arch], oracle: &Oracle) -> Self {
         let permissive = [Action::ScmpActAllow, Action::ScmpActLog, Action::ScmpActTrace];
         if permissive.contains(&profile.default_action()) {
             return Self(BTreeMap::new());
         }
         let groups = profile.syscalls().iter().flatten();
         let names: Vec<_> = groups.flat_map(|group| group.names()).collect();
-        let covered = |arch: &Arch| {
-            *arch == Arch::ScmpArchX86_64
-                || profile.architectures().as_ref().is_some_and(|listed| listed.contains(arch))
-        };
         let newest = |arch: Arch| {
             let table = &oracle.tables[&(arch as u32)];
             let named = table.iter().filter(|(_, name)| names.contains(name));
             let newest = named.map(|(number, _)| *number).max().filter(|number| *number != 0);
             newest.map(|newest| (arch as u32, newest))
         };
-        Self(ARCHES.into_iter().filter(covered).filter_map(newest).collect())
+        Self(covered.iter().copied().filter_map(newest).collect())
     }
 
     /// ENOSYS if the call is answered before the filter is asked.

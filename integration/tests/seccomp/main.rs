@@ -16,7 +16,7 @@ use runtime_core::seccomp::{Options, Program, compile};
 use cases::{Case, cases};
 use enosys::Newest;
 use model::Model;
-use oracle::{ARCHES, Built, Oracle};
+use oracle::{Built, NATIVE, Oracle, audit, base, is_big_endian};
 use random::{Actions, Random};
 
 /// The `SECCOMP_RET_*` value of an action, as runc makes it.
@@ -40,8 +40,8 @@ fn oracle() -> Option<Oracle> {
     oracle
 }
 
-fn compile_here(profile: &LinuxSeccomp) -> runtime_core::Result<Option<Program>> {
-    let options = Options { native: Arch::ScmpArchX86_64, fail_unknown: false };
+fn compile_here(profile: &LinuxSeccomp, native: Arch) -> runtime_core::Result<Option<Program>> {
+    let options = Options { native, fail_unknown: false };
     compile(profile, &options, &mut Vec::new())
 }
 
@@ -65,12 +65,18 @@ struct Tally {
     otherwise: usize,
 }
 
-fn compare(profile: &LinuxSeccomp, oracle: &mut Oracle, random: &mut Random) -> Outcome {
-    match (compile_here(profile), oracle.build(profile)) {
+fn compare(
+    profile: &LinuxSeccomp,
+    native: Arch,
+    oracle: &mut Oracle,
+    random: &mut Random,
+) -> Outcome {
+    match (compile_here(profile, native), oracle.build(profile, native)) {
         (Ok(None), _) => Outcome::Answers(Tally::default()),
         (Ok(Some(own)), Built::Filter(theirs)) => {
-            let cases = cases(profile, oracle, random);
-            let judge = Judge::new(profile, oracle, own, theirs);
+            let covered = covered(profile, native);
+            let cases = cases(profile, &covered, oracle, random);
+            let judge = Judge::new(profile, &covered, oracle, own, theirs);
             judge.tally(&cases).map_or_else(Outcome::Wrong, Outcome::Answers)
         }
         (Ok(Some(_)), Built::Refused(libc::EEXIST)) => Outcome::OneRefuses,
@@ -84,6 +90,11 @@ fn compare(profile: &LinuxSeccomp, oracle: &mut Oracle, random: &mut Random) -> 
     }
 }
 
+fn covered(profile: &LinuxSeccomp, native: Arch) -> Vec<Arch> {
+    let listed = profile.architectures().iter().flatten().copied();
+    [native].into_iter().chain(listed.filter(|arch| *arch != native)).collect()
+}
+
 struct Judge {
     own: Program,
     theirs: Program,
@@ -92,8 +103,15 @@ struct Judge {
 }
 
 impl Judge {
-    fn new(profile: &LinuxSeccomp, oracle: &Oracle, own: Program, theirs: Program) -> Self {
-        let (newest, model) = (Newest::of(profile, oracle), Model::of(profile, oracle));
+    fn new(
+        profile: &LinuxSeccomp,
+        covered: &[Arch],
+        oracle: &Oracle,
+        own: Program,
+        theirs: Program,
+    ) -> Self {
+        let newest = Newest::of(profile, covered, oracle);
+        let model = Model::of(profile, covered, oracle);
         Self { own, theirs, newest, model }
     }
 
@@ -143,7 +161,7 @@ fn profiles_of_engines_answer_as_with_libseccomp() {
         let path = entry.expect("a directory entry").path();
         let Some(mut profile) = sample(&path) else { continue };
         without_unknown(&mut profile, &mut oracle);
-        match compare(&profile, &mut oracle, &mut Random::new(1)) {
+        match compare(&profile, NATIVE, &mut oracle, &mut Random::new(1)) {
             Outcome::Answers(Tally { cases, otherwise: 0 }) => {
                 println!("{}: {cases} cases", path.display());
                 compared += 1;
@@ -165,7 +183,8 @@ fn profiles_of_engines_stay_small() {
     for entry in std::fs::read_dir(samples).expect("samples are at hand") {
         let path = entry.expect("a directory entry").path();
         let Some(profile) = sample(&path) else { continue };
-        let program = compile_here(&profile).expect("it compiles").expect("it has rules");
+        let program = compile_here(&profile, NATIVE).expect("it compiles");
+        let program = program.expect("it has rules");
         let length = program.instructions.len();
         assert!(length <= MOST_INSTRUCTIONS, "{path:?}: {length} instructions");
     }
@@ -174,19 +193,65 @@ fn profiles_of_engines_stay_small() {
 #[test]
 fn every_call_has_the_number_that_libseccomp_gives_it() {
     let Some(oracle) = oracle() else { return };
-    for arch in ARCHES {
+    let mut compared = 0;
+    let mut wrong = Vec::new();
+    for arch in oracle.arches() {
         for (number, name) in &oracle.tables[&(arch as u32)] {
             let profile = serde_json::json!({
                 "defaultAction": "SCMP_ACT_KILL_PROCESS",
-                "architectures": [arch],
                 "syscalls": [{ "names": [name], "action": "SCMP_ACT_LOG" }],
             });
             let profile = serde_json::from_value(profile).expect("a valid profile");
-            let program = compile_here(&profile).expect("it compiles").expect("it has a rule");
-            let audit = if arch == Arch::ScmpArchX32 { Arch::ScmpArchX86_64 } else { arch };
-            let answer = program.evaluate(audit as u32, *number, [0; 6]);
-            assert_eq!(answer, Some(libc::SECCOMP_RET_LOG), "{name} is {number} of {arch}");
+            let program =
+                compile_here(&profile, arch).expect("it compiles").expect("it has a rule");
+            let answer = program.evaluate(audit(arch), *number, [0; 6]);
+            let disputed = arch == Arch::ScmpArchParisc64 && DISPUTED.contains(&name.as_str());
+            if answer != Some(libc::SECCOMP_RET_LOG) && !disputed {
+                wrong.push(format!("{name} is {number} of {arch}"));
+            }
         }
+        compared += 1;
+    }
+    println!("{compared} architectures");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(compared >= OLD_ARCHES, "libseccomp 2.5 knows {OLD_ARCHES}");
+}
+
+/// libseccomp 2.5 knows all but loongarch64, m68k and the two of SuperH.
+const OLD_ARCHES: usize = 19;
+
+#[test]
+fn every_architecture_answers_as_with_libseccomp() {
+    let Some(mut oracle) = oracle() else { return };
+    let arches: Vec<_> = oracle.arches().collect();
+    let mut total = Tally::default();
+    for native in arches.iter().copied() {
+        let names = names(&oracle, native);
+        // libseccomp makes no program for machines of either order of bytes.
+        let alike = |arch: &&Arch| is_big_endian(**arch) == is_big_endian(native);
+        let foreign: Vec<_> = arches.iter().filter(alike).copied().collect();
+        for seed in 0..PROFILES_FOR_EACH {
+            let mut random = Random::new(seed << 32 | u64::from(native as u32));
+            let foreign = [*random.pick(&foreign), *random.pick(&foreign)];
+            let json = random::profile(&mut random, &names, &foreign, Actions::OnePerCall);
+            let profile = serde_json::from_value(json).expect("a valid profile");
+            match compare(&profile, native, &mut oracle, &mut random) {
+                Outcome::Answers(tally) => total.add(&tally),
+                Outcome::Wrong(how) => panic!("{native}, seed {seed}, {foreign:?}: {how}"),
+                Outcome::BothRefuse | Outcome::OneRefuses | Outcome::Hung => {}
+            }
+        }
+    }
+    println!("{} architectures: {} cases", arches.len(), total.cases);
+    assert!(total.otherwise as f64 / (total.cases as f64) < MOST_OTHERWISE, "{}", total.otherwise);
+}
+
+const PROFILES_FOR_EACH: u64 = 12;
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.cases += other.cases;
+        self.otherwise += other.otherwise;
     }
 }
 
@@ -194,17 +259,16 @@ fn every_call_has_the_number_that_libseccomp_gives_it() {
 /// answers otherwise.
 fn compare_random(actions: Actions, seeds: Range<u64>) -> Option<f64> {
     let mut oracle = oracle()?;
-    let names = names(&oracle);
+    let foreign = [Arch::ScmpArchX86, Arch::ScmpArchX32, Arch::ScmpArchAarch64, Arch::ScmpArchArm];
+    let natives = foreign.into_iter().chain([NATIVE]);
+    let names: Vec<_> = natives.flat_map(|arch| names(&oracle, arch)).collect();
     let (mut total, mut both, mut one, mut hung) = (Tally::default(), 0, 0, 0);
     for seed in seeds.clone() {
         let mut random = Random::new(seed);
-        let json = random::profile(&mut random, &names, actions);
+        let json = random::profile(&mut random, &names, &foreign, actions);
         let profile = serde_json::from_value(json).expect("a valid profile");
-        match compare(&profile, &mut oracle, &mut random) {
-            Outcome::Answers(tally) => {
-                total.cases += tally.cases;
-                total.otherwise += tally.otherwise;
-            }
+        match compare(&profile, NATIVE, &mut oracle, &mut random) {
+            Outcome::Answers(tally) => total.add(&tally),
             Outcome::BothRefuse => both += 1,
             Outcome::OneRefuses => one += 1,
             Outcome::Hung => hung += 1,
@@ -217,14 +281,20 @@ fn compare_random(actions: Actions, seeds: Range<u64>) -> Option<f64> {
     Some(otherwise as f64 / cases as f64)
 }
 
+/// libseccomp gives PARISC64 the calls of PARISC, though the first has no entry
+/// in the kernel's 64-bit table; it takes the second, where the machine has no
+/// such call, for another (2.5.4).
+const DISPUTED: [&str; 2] = ["_llseek", "sys_debug_setcontext"];
+
 /// Names for random profiles: calls older than any libseccomp that there is to
-/// compare with, and more of those that x86 multiplexes, as they merge.
-fn names(oracle: &Oracle) -> Vec<String> {
-    let number = |(number, _): &(&u32, &String)| **number & 0x3fff_ffff;
+/// compare with, and more of those that can be multiplexed, as they merge.
+fn names(oracle: &Oracle, arch: Arch) -> Vec<String> {
+    let number = |(number, _): &(&u32, &String)| **number - base(arch);
     let old = |call: &(&u32, &String)| number(call) < 440 || number(call) > 0xf_0000;
-    let calls = oracle.tables.values().flatten().filter(old);
+    let sure = |call: &(&u32, &String)| old(call) && !DISPUTED.contains(&call.1.as_str());
+    let calls = oracle.tables[&(arch as u32)].iter().filter(sure);
     let multiplexed = ["socket", "accept", "accept4", "shmat", "semop", "socketcall", "ipc"];
-    let multiplexed = multiplexed.repeat(20).into_iter().map(str::to_owned);
+    let multiplexed = multiplexed.repeat(10).into_iter().map(str::to_owned);
     calls.map(|(_, name)| name.clone()).chain(multiplexed).collect()
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompArg, LinuxSeccompOperator as Operator};
 
 use crate::action;
-use crate::oracle::{ARCHES, Oracle, alternatives};
+use crate::oracle::{Oracle, alternatives, audit};
 
 /// The calls of socketcall(2), from 1 on.
 const SOCKETCALLS: [&str; 20] = [
@@ -66,7 +66,7 @@ struct Rule {
 }
 
 impl Model {
-    pub(crate) fn of(profile: &LinuxSeccomp, oracle: &Oracle) -> Self {
+    pub(crate) fn of(profile: &LinuxSeccomp, covered: &[Arch], oracle: &Oracle) -> Self {
         let default = action(profile.default_action(), profile.default_errno_ret());
         let mut model = Self { default, calls: BTreeMap::new() };
         for group in profile.syscalls().iter().flatten() {
@@ -77,32 +77,35 @@ impl Model {
             let args = group.args().as_deref().unwrap_or_default();
             for name in group.names() {
                 for conditions in alternatives(args) {
-                    model.add(name, conditions, action, oracle);
+                    for arch in covered {
+                        model.add(*arch, name, conditions, action, oracle);
+                    }
                 }
             }
         }
         model
     }
 
-    fn add(&mut self, name: &str, conditions: &[LinuxSeccompArg], action: u32, oracle: &Oracle) {
-        for arch in ARCHES {
-            let (audit, seen) = match arch {
-                Arch::ScmpArchX86_64 | Arch::ScmpArchAarch64 => (arch as u32, u64::MAX),
-                Arch::ScmpArchX32 => (Arch::ScmpArchX86_64 as u32, 0xffff_ffff),
-                _ => (arch as u32, 0xffff_ffff),
-            };
-            for (number, other) in &oracle.tables[&(arch as u32)] {
-                if other == name {
-                    let rule = Rule { conditions: conditions.to_vec(), seen, action };
-                    self.calls.entry((audit, *number)).or_default().push(rule);
-                }
-            }
+    fn add(
+        &mut self,
+        arch: Arch,
+        name: &str,
+        conditions: &[LinuxSeccompArg],
+        action: u32,
+        oracle: &Oracle,
+    ) {
+        let (audit, seen) = (audit(arch), seen(arch));
+        if let Some(number) = oracle.number(arch, name) {
+            let rule = Rule { conditions: conditions.to_vec(), seen, action };
+            self.calls.entry((audit, number)).or_default().push(rule);
         }
-        if let Some((carrier, selector)) = multiplexed(name) {
+        let multiplexed = multiplexed(name);
+        let carrier = multiplexed.and_then(|(carrier, _)| oracle.number(arch, carrier));
+        if let (Some(carrier), Some((_, selector))) = (carrier, multiplexed) {
             let others = conditions.iter().filter(|condition| condition.index() != 0).copied();
             let conditions = others.chain([equal(0, selector)]).collect();
-            let rule = Rule { conditions, seen: 0xffff_ffff, action };
-            self.calls.entry((Arch::ScmpArchX86 as u32, carrier)).or_default().push(rule);
+            let rule = Rule { conditions, seen, action };
+            self.calls.entry((audit, carrier)).or_default().push(rule);
         }
     }
 
@@ -155,11 +158,29 @@ impl Rule {
     }
 }
 
-/// The call of x86 that also carries `name`, and the argument 0 it has then.
-fn multiplexed(name: &str) -> Option<(u32, u64)> {
+/// The bits of an argument that libseccomp compares.
+fn seen(arch: Arch) -> u64 {
+    match arch {
+        Arch::ScmpArchX86_64
+        | Arch::ScmpArchAarch64
+        | Arch::ScmpArchMips64
+        | Arch::ScmpArchMipsel64
+        | Arch::ScmpArchPpc64
+        | Arch::ScmpArchPpc64le
+        | Arch::ScmpArchS390x
+        | Arch::ScmpArchParisc64
+        | Arch::ScmpArchRiscv64
+        | Arch::ScmpArchLoongarch64 => u64::MAX,
+        _ => 0xffff_ffff,
+    }
+}
+
+/// The call that also carries `name` where there is such a one, and the argument
+/// 0 it has then.
+fn multiplexed(name: &str) -> Option<(&'static str, u64)> {
     let socketcall = SOCKETCALLS.iter().zip(1..).find(|(call, _)| **call == name);
     let ipc = IPC_CALLS.iter().find(|(call, _)| *call == name);
-    socketcall.map(|(_, number)| (102, number)).or(ipc.map(|(_, number)| (117, *number)))
+    socketcall.map(|(_, number)| ("socketcall", number)).or(ipc.map(|(_, number)| ("ipc", *number)))
 }
 
 /// The condition that argument `index` is `value`.

@@ -5,6 +5,7 @@
  *
  *   new DEFAULT OPTIMIZE        begin a filter of the native architecture
  *   arch TOKEN                  add an SCMP_ARCH_* architecture
+ *   only TOKEN                  cover that architecture instead of the native one
  *   rule ACTION NAME N {INDEX OP A B}*N
  *   build                       answers "ok LEN" and LEN lines "CODE JT JF K",
  *                               or "error ERRNO RULE" if something failed, RULE
@@ -77,6 +78,12 @@ static void add_arch(void)
 		note(rc);
 }
 
+static void cover_only(void)
+{
+	note(seccomp_arch_remove(filter, SCMP_ARCH_NATIVE));
+	note(seccomp_arch_add(filter, number()));
+}
+
 static void add_rule(void)
 {
 	struct scmp_arg_cmp conditions[MAX_CONDITIONS];
@@ -142,6 +149,8 @@ int main(void)
 			begin();
 		else if (strcmp(command, "arch") == 0)
 			add_arch();
+		else if (strcmp(command, "only") == 0)
+			cover_only();
 		else if (strcmp(command, "rule") == 0)
 			add_rule();
 		else if (strcmp(command, "build") == 0)

@@ -10,20 +10,76 @@ use runtime_core::seccomp::{Program, sock_filter};
 
 use crate::action;
 
-/// The architectures compared: those that both sides have tables of.
-pub(crate) const ARCHES: [Arch; 5] = [
+/// The architectures of config-linux.md, of which the library has tables.
+pub(crate) const ARCHES: [Arch; 23] = [
     Arch::ScmpArchX86_64,
     Arch::ScmpArchX32,
     Arch::ScmpArchX86,
     Arch::ScmpArchAarch64,
     Arch::ScmpArchArm,
+    Arch::ScmpArchMips,
+    Arch::ScmpArchMips64,
+    Arch::ScmpArchMips64n32,
+    Arch::ScmpArchMipsel,
+    Arch::ScmpArchMipsel64,
+    Arch::ScmpArchMipsel64n32,
+    Arch::ScmpArchPpc,
+    Arch::ScmpArchPpc64,
+    Arch::ScmpArchPpc64le,
+    Arch::ScmpArchS390,
+    Arch::ScmpArchS390x,
+    Arch::ScmpArchParisc,
+    Arch::ScmpArchParisc64,
+    Arch::ScmpArchRiscv64,
+    Arch::ScmpArchLoongarch64,
+    Arch::ScmpArchM68k,
+    Arch::ScmpArchSh,
+    Arch::ScmpArchSheb,
 ];
+
+/// The architecture of the kernel, as the tests have it if they do not say.
+pub(crate) const NATIVE: Arch = Arch::ScmpArchX86_64;
+
+/// The token in `seccomp_data`.
+pub(crate) fn audit(arch: Arch) -> u32 {
+    if arch == Arch::ScmpArchX32 { Arch::ScmpArchX86_64 as u32 } else { arch as u32 }
+}
+
+/// Where the numbers of `arch` begin.
+pub(crate) fn base(arch: Arch) -> u32 {
+    match arch {
+        Arch::ScmpArchX32 => 1 << 30,
+        Arch::ScmpArchMips | Arch::ScmpArchMipsel => 4000,
+        Arch::ScmpArchMips64 | Arch::ScmpArchMipsel64 => 5000,
+        Arch::ScmpArchMips64n32 | Arch::ScmpArchMipsel64n32 => 6000,
+        _ => 0,
+    }
+}
+
+/// Whether `arch` stores the higher half of an argument first.
+pub(crate) fn is_big_endian(arch: Arch) -> bool {
+    matches!(
+        arch,
+        Arch::ScmpArchMips
+            | Arch::ScmpArchMips64
+            | Arch::ScmpArchMips64n32
+            | Arch::ScmpArchPpc
+            | Arch::ScmpArchPpc64
+            | Arch::ScmpArchS390
+            | Arch::ScmpArchS390x
+            | Arch::ScmpArchParisc
+            | Arch::ScmpArchParisc64
+            | Arch::ScmpArchM68k
+            | Arch::ScmpArchSheb
+    )
+}
 
 /// libseccomp, at hand.
 pub(crate) struct Oracle {
     program: PathBuf,
     helper: Helper,
-    /// Number and name of each call, by the token of the architecture.
+    /// Number and name of each call, by the `SCMP_ARCH_*` token. Empty for an
+    /// architecture that this libseccomp does not know.
     pub(crate) tables: BTreeMap<u32, BTreeMap<u32, String>>,
 }
 
@@ -45,18 +101,30 @@ impl Oracle {
         Some(Self { program, helper, tables })
     }
 
+    /// The architectures that both sides know.
+    pub(crate) fn arches(&self) -> impl Iterator<Item = Arch> {
+        ARCHES.into_iter().filter(|arch| !self.tables[&(*arch as u32)].is_empty())
+    }
+
+    /// The number of a call, by name.
+    pub(crate) fn number(&self, arch: Arch, name: &str) -> Option<u32> {
+        let table = &self.tables[&(arch as u32)];
+        table.iter().find(|(_, other)| *other == name).map(|(number, _)| *number)
+    }
+
     /// Whether libseccomp has heard of a call.
     pub(crate) fn knows(&mut self, name: &str) -> bool {
         self.helper.say(&format!("known {name}"));
         self.helper.answer() == ["known", "1"]
     }
 
-    /// The filter for `profile`, its rules added as runc adds them.
-    pub(crate) fn build(&mut self, profile: &LinuxSeccomp) -> Built {
-        for command in commands(profile) {
+    /// The filter for `profile` on a machine of the architecture `native`, its
+    /// rules added as runc adds them.
+    pub(crate) fn build(&mut self, profile: &LinuxSeccomp, native: Arch) -> Built {
+        for command in commands(profile, native) {
             self.helper.say(&command);
         }
-        let built = self.helper.read_program();
+        let built = self.helper.read_program(is_big_endian(native));
         if matches!(built, Built::Hung) {
             self.helper = Helper::start(&self.program);
         }
@@ -88,27 +156,30 @@ impl Helper {
         Self { child, input, output }
     }
 
-    fn read_program(&mut self) -> Built {
+    fn read_program(&mut self, big_endian: bool) -> Built {
         let head = self.answer();
         match head.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["ok", length] => Built::Filter(self.read_instructions(number(length))),
+            ["ok", length] => Built::Filter(self.read_instructions(number(length), big_endian)),
             ["error", errno, _] => Built::Refused(errno.parse().expect("an errno")),
             _ => Built::Hung,
         }
     }
 
-    fn read_instructions(&mut self, length: u32) -> Program {
+    /// libseccomp writes a program in the order of bytes of its machine, but for
+    /// some of the values that are returned (seen in 2.5.4).
+    fn read_instructions(&mut self, length: u32, big_endian: bool) -> Program {
         let instruction = |_| {
             let words = self.answer();
             let [code, jt, jf, k] = [0, 1, 2, 3].map(|index: usize| number(&words[index]));
-            sock_filter { code: code as u16, jt: jt as u8, jf: jf as u8, k }
+            let read = sock_filter { code: code as u16, jt: jt as u8, jf: jf as u8, k };
+            if big_endian { swapped(read) } else { read }
         };
         let instructions = (0..length).map(instruction).collect();
         Program { instructions, flags: 0, notify: false }
     }
 
     fn read_table(&mut self, arch: Arch) -> BTreeMap<u32, String> {
-        let base = if arch == Arch::ScmpArchX32 { 1 << 30 } else { 0 };
+        let base = base(arch);
         let mut table = BTreeMap::new();
         for number in (base..base + 1000).chain(0xf_0000..0xf_0010) {
             self.say(&format!("name {} {number}", arch as u32));
@@ -141,6 +212,28 @@ impl Drop for Helper {
     }
 }
 
+fn swapped(read: sock_filter) -> sock_filter {
+    let (code, k) = (read.code.swap_bytes(), read.k.swap_bytes());
+    let left_as_it_is = code == RET_K && is_action(read.k) && !is_action(k);
+    sock_filter { code, k: if left_as_it_is { read.k } else { k }, ..read }
+}
+
+const RET_K: u16 = 0x06;
+
+/// Whether a filter of ours could return `value`.
+fn is_action(value: u32) -> bool {
+    match value & libc::SECCOMP_RET_ACTION_FULL {
+        libc::SECCOMP_RET_ERRNO | libc::SECCOMP_RET_TRACE => true,
+        libc::SECCOMP_RET_KILL_PROCESS
+        | libc::SECCOMP_RET_KILL_THREAD
+        | libc::SECCOMP_RET_TRAP
+        | libc::SECCOMP_RET_USER_NOTIF
+        | libc::SECCOMP_RET_LOG
+        | libc::SECCOMP_RET_ALLOW => value & libc::SECCOMP_RET_DATA == 0,
+        _ => false,
+    }
+}
+
 fn number(word: &str) -> u32 {
     word.parse().expect("a number")
 }
@@ -155,7 +248,7 @@ fn compile() -> Option<PathBuf> {
 }
 
 /// What runc asks of libseccomp, in its order.
-fn commands(profile: &LinuxSeccomp) -> Vec<String> {
+fn commands(profile: &LinuxSeccomp, native: Arch) -> Vec<String> {
     let default = action(profile.default_action(), profile.default_errno_ret());
     let rules = rules(profile, default);
     // runc asks for a tree above 32 rules. Here it is always one: without it
@@ -164,8 +257,9 @@ fn commands(profile: &LinuxSeccomp) -> Vec<String> {
     let optimize = if rules.is_empty() { 1 } else { 2 };
     let arches = profile.architectures().iter().flatten();
     let arches = arches.map(|arch| format!("arch {}", *arch as u32));
+    let only = (native != NATIVE).then(|| format!("only {}", native as u32));
     let begin = [format!("new {default} {optimize}")];
-    begin.into_iter().chain(arches).chain(rules).chain(["build".to_owned()]).collect()
+    begin.into_iter().chain(only).chain(arches).chain(rules).chain(["build".to_owned()]).collect()
 }
 
 /// One command for each rule that runc adds.

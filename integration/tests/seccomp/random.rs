@@ -1,11 +1,11 @@
 //! Random profiles, the same at every run.
 
+use oci_spec::runtime::Arch;
 use serde_json::{Value, json};
 
 const ACTIONS: [&str; 9] =
     ["KILL", "KILL_THREAD", "KILL_PROCESS", "TRAP", "ERRNO", "TRACE", "ALLOW", "LOG", "NOTIFY"];
 const OPERATORS: [&str; 7] = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"];
-const FOREIGN: [&str; 4] = ["X86", "X32", "AARCH64", "ARM"];
 const DATA: [u64; 10] =
     [0, 1, 5, 6, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0005, 0x7e02_0000, 1 << 63, u64::MAX];
 
@@ -44,8 +44,13 @@ pub(crate) enum Actions {
     Any,
 }
 
-/// A profile over some of `names`.
-pub(crate) fn profile(random: &mut Random, names: &[String], actions: Actions) -> Value {
+/// A profile over some of `names`, and some of the architectures `foreign`.
+pub(crate) fn profile(
+    random: &mut Random,
+    names: &[String],
+    foreign: &[Arch],
+    actions: Actions,
+) -> Value {
     let default = loop {
         match *random.pick(&ACTIONS) {
             "NOTIFY" => {}
@@ -69,11 +74,11 @@ pub(crate) fn profile(random: &mut Random, names: &[String], actions: Actions) -
         rule
     });
     let rules: Vec<_> = rules.collect();
-    let arches: Vec<_> = FOREIGN.iter().filter(|_| random.chance(2)).collect();
+    let arches: Vec<_> = foreign.iter().filter(|_| random.chance(2)).collect();
     json!({
         "defaultAction": format!("SCMP_ACT_{default}"),
         "defaultErrnoRet": if random.chance(2) { None } else { Some(38) },
-        "architectures": arches.iter().map(|arch| format!("SCMP_ARCH_{arch}")).collect::<Vec<_>>(),
+        "architectures": arches,
         "syscalls": rules,
     })
 }

@@ -8,6 +8,8 @@ use seccompiler::{
     SeccompRule, sock_filter,
 };
 
+use super::abi::Layout;
+use super::assembler::LD_W_ABS;
 use crate::error::{Error, Result};
 
 /// System calls have at most six arguments.
@@ -46,18 +48,15 @@ impl Condition {
         })
     }
 
-    /// The condition as it is on an interface whose arguments have `width`:
-    /// 32-bit ones see the lower half only. `None` is a condition always met.
-    fn on(self, width: &Width) -> Option<Self> {
-        let seen = match width {
-            Width::Dword => u64::from(u32::MAX),
-            Width::Qword => u64::MAX,
-        };
+    /// The condition as it is on an interface of that layout: 32-bit ones see
+    /// the lower half only. `None` is a condition always met.
+    fn on(self, layout: Layout) -> Option<Self> {
+        let seen = if layout.wide { u64::MAX } else { u64::from(u32::MAX) };
         let Self { value, mask, .. } = self;
         (mask & seen != 0).then_some(Self { value: value & seen, mask: mask & seen, ..self })
     }
 
-    fn compile(self, width: &Width) -> Result<SeccompCondition, BackendError> {
+    fn compile(self, layout: Layout) -> Result<SeccompCondition, BackendError> {
         let operator = match self.operator {
             Operator::ScmpCmpNe => SeccompCmpOp::Ne,
             Operator::ScmpCmpLt => SeccompCmpOp::Lt,
@@ -67,12 +66,13 @@ impl Condition {
             Operator::ScmpCmpGt => SeccompCmpOp::Gt,
             Operator::ScmpCmpMaskedEq => SeccompCmpOp::MaskedEq(self.mask),
         };
-        SeccompCondition::new(self.index, self.needed_width(width), operator, self.value)
+        SeccompCondition::new(self.index, self.needed_width(layout), operator, self.value)
     }
 
     /// A mask within the lower half makes the upper one irrelevant.
-    fn needed_width(self, width: &Width) -> Width {
-        if self.mask <= u64::from(u32::MAX) { Width::Dword } else { width.clone() }
+    fn needed_width(self, layout: Layout) -> Width {
+        let both_halves = layout.wide && self.mask > u64::from(u32::MAX);
+        if both_halves { Width::Qword } else { Width::Dword }
     }
 
     /// Which of two conditions libseccomp tests first: the one on the later
@@ -141,10 +141,9 @@ impl Conjunction {
         Self(conditions)
     }
 
-    /// The conditions that are left to test on an interface whose arguments
-    /// have `width`.
-    pub(super) fn on(&self, width: &Width) -> Self {
-        Self(self.0.iter().filter_map(|condition| condition.on(width)).collect())
+    /// The conditions that are left to test on an interface of that layout.
+    pub(super) fn on(&self, layout: Layout) -> Self {
+        Self(self.0.iter().filter_map(|condition| condition.on(layout)).collect())
     }
 
     /// Whether all conditions of `self` stand at the head of `other`'s.
@@ -160,17 +159,33 @@ impl Conjunction {
 
     /// Instructions that go on behind themselves when the conditions are met,
     /// and otherwise skip one instruction more.
-    pub(super) fn compile(&self, width: &Width) -> Result<Vec<sock_filter>, BackendError> {
-        let conditions = self.0.iter().map(|condition| condition.compile(width));
+    pub(super) fn compile(&self, layout: Layout) -> Result<Vec<sock_filter>, BackendError> {
+        let conditions = self.0.iter().map(|condition| condition.compile(layout));
         let rule = SeccompRule::new(conditions.collect::<Result<_, _>>()?)?;
         // The first two jump around the rule in a filter of the crate's own.
-        Ok(BpfProgram::from(rule).split_off(2))
+        let mut test = BpfProgram::from(rule).split_off(2);
+        if layout.big_endian {
+            swap_halves(&mut test);
+        }
+        Ok(test)
+    }
+}
+
+/// Instructions that load the halves of arguments where a little-endian machine
+/// has them → where a big-endian one has.
+fn swap_halves(test: &mut [sock_filter]) {
+    const HALF: u32 = size_of::<u32>() as u32;
+    for load in test.iter_mut().filter(|instruction| instruction.code == LD_W_ABS) {
+        load.k ^= HALF;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NARROW: Layout = Layout { wide: false, big_endian: false };
+    const WIDE: Layout = Layout { wide: true, big_endian: false };
 
     fn read(args: serde_json::Value) -> Result<Vec<Conjunction>> {
         let args: Vec<LinuxSeccompArg> = serde_json::from_value(args).unwrap();
@@ -209,15 +224,26 @@ mod tests {
     #[test]
     fn a_mask_without_bits_is_always_met() {
         let high = read(serde_json::json!([arg(0, "MASKED_EQ", 0xff << 32, 1)])).unwrap();
-        assert!(high[0].on(&Width::Dword).always());
-        assert!(!high[0].on(&Width::Qword).always());
+        assert!(high[0].on(NARROW).always());
+        assert!(!high[0].on(WIDE).always());
     }
 
     #[test]
     fn narrow_interfaces_see_the_lower_half() {
         let wide = one(0, "EQ", 0x1_0000_0005);
-        assert_eq!(wide.on(&Width::Dword).0[0].value, 5);
-        assert_eq!(wide.on(&Width::Qword), wide);
+        assert_eq!(wide.on(NARROW).0[0].value, 5);
+        assert_eq!(wide.on(WIDE), wide);
+    }
+
+    #[test]
+    fn a_big_endian_machine_has_the_other_half_first() {
+        let offsets = |layout| -> Vec<u32> {
+            let test = one(1, "EQ", 1 << 32 | 5).compile(layout).unwrap();
+            test.iter().filter(|load| load.code == LD_W_ABS).map(|load| load.k).collect()
+        };
+        assert_eq!(offsets(WIDE), [28, 24]);
+        assert_eq!(offsets(Layout { big_endian: true, ..WIDE }), [24, 28]);
+        assert_eq!(offsets(Layout { big_endian: true, ..NARROW }), [28]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use seccompiler::sock_filter;
 
-const LD_W_ABS: u16 = 0x20;
+pub(super) const LD_W_ABS: u16 = 0x20;
 const JMP_JA: u16 = 0x05;
 const JMP_JEQ_K: u16 = 0x15;
 const JMP_JGE_K: u16 = 0x35;

@@ -3,6 +3,7 @@
 use seccompiler::sock_filter;
 
 use super::Program;
+use super::abi::is_big_endian;
 
 const LD_W_ABS: u16 = 0x20;
 const ALU_AND_K: u16 = 0x54;
@@ -25,7 +26,8 @@ impl Program {
     }
 }
 
-/// `struct seccomp_data` as 32-bit words. The instruction pointer is left 0.
+/// `struct seccomp_data` as 32-bit words, on a machine of that architecture. The
+/// instruction pointer is left 0.
 fn seccomp_data(arch: u32, nr: u32, args: [u64; 6]) -> [u32; 16] {
     let mut words = [0; 16];
     words[0] = nr;
@@ -33,6 +35,9 @@ fn seccomp_data(arch: u32, nr: u32, args: [u64; 6]) -> [u32; 16] {
     for (words, arg) in words[4..].chunks_exact_mut(2).zip(args) {
         words[0] = arg as u32;
         words[1] = (arg >> 32) as u32;
+        if is_big_endian(arch) {
+            words.swap(0, 1);
+        }
     }
     words
 }
@@ -70,16 +75,18 @@ mod tests {
     }
 
     #[test]
-    fn the_halves_of_an_argument_are_loaded_low_first() {
+    fn the_halves_of_an_argument_are_in_the_order_of_the_architecture() {
+        const LITTLE: u32 = 1 << 30;
         let args = [0, 0x1111_2222_3333_4444, 0, 0, 0, 0];
-        for (offset, half) in [(24, 0x3333_4444), (28, 0x1111_2222)] {
+        let (low, high) = (0x3333_4444, 0x1111_2222);
+        for (arch, offset, half) in [(LITTLE, 24, low), (LITTLE, 28, high), (0, 24, high)] {
             let load = [
                 (LD_W_ABS, 0, 0, offset),
                 (JMP_JEQ_K, 0, 1, half),
                 (RET_K, 0, 0, 1),
                 (RET_K, 0, 0, 2),
             ];
-            assert_eq!(program(&load).evaluate(0, 0, args), Some(1));
+            assert_eq!(program(&load).evaluate(arch, 0, args), Some(1));
         }
     }
 

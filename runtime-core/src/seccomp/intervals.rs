@@ -1,9 +1,7 @@
 //! The numbers of one architecture token, divided into intervals that are
 //! answered alike.
 
-use seccompiler::SeccompCmpArgLen;
-
-use super::abi::X32_BIT;
+use super::abi::{Layout, X32_BIT};
 use super::action::{RET_ENOSYS, RET_KILL_THREAD};
 use super::profile::{Interface, Policy};
 use super::rules::{Rule, Verdict};
@@ -20,8 +18,8 @@ pub(super) struct Interval<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Answer<'a> {
     Return(u32),
-    /// See [`Verdict::Test`]; the arguments have that width.
-    Test(&'a [Rule], &'a SeccompCmpArgLen),
+    /// See [`Verdict::Test`]; the arguments are passed like that.
+    Test(&'a [Rule], Layout),
 }
 
 /// All numbers of the token `audit`, from 0, in ascending order. Neighbours
@@ -44,7 +42,7 @@ impl Interface {
     fn answers(&self) -> impl Iterator<Item = (u32, Answer<'_>)> {
         self.calls.iter().map(|(number, verdict)| match verdict {
             Verdict::Return(value) => (*number, Answer::Return(*value)),
-            Verdict::Test(rules) => (*number, Answer::Test(rules, &self.abi.width)),
+            Verdict::Test(rules) => (*number, Answer::Test(rules, self.abi.layout)),
         })
     }
 }

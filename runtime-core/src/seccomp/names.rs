@@ -1,139 +1,170 @@
-//! Names of system calls → numbers, for each interface: the tables of the
-//! `syscalls` crate, and what they lack.
+//! Names of system calls → numbers. The tables are constants that `build.rs`
+//! makes of `syscalls/table`: one list of names for all architectures, and for
+//! each its numbers in the same order.
 
-use std::str::FromStr;
+use super::hash;
 
-use super::abi::X32_BIT;
+include!(concat!(env!("OUT_DIR"), "/syscalls.rs"));
 
-pub(super) fn x86_64(name: &str) -> Option<u32> {
-    let number = syscalls::x86_64::Sysno::from_str(name).ok().map(|call| call.id());
-    number.and_then(to_u32).or_else(|| newer_than_the_tables(name))
+/// In [`NUMBERS`]: the architecture has no such call.
+const NONE: u16 = u16::MAX;
+/// The first of ARM's private numbers in [`NUMBERS`], and what it stands for
+/// (`__ARM_NR_BASE`).
+const PRIVATE: u16 = 0xf000;
+const PRIVATE_BASE: u32 = 0x0f_0000;
+/// In [`CARRIED`]: the selector is one of ipc(2).
+const IPC: u8 = 0x80;
+
+/// The numbers of one architecture: a column of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    X86_64,
+    X32,
+    X86,
+    Aarch64,
+    Arm,
+    Mips,
+    Mips64,
+    Mips64n32,
+    Ppc,
+    Ppc64,
+    S390,
+    S390x,
+    Parisc,
+    Parisc64,
+    Riscv64,
+    Loongarch64,
+    M68k,
+    Sh,
 }
 
-pub(super) fn x32(name: &str) -> Option<u32> {
-    x86_64(name).and_then(of_x32).map(|number| number | X32_BIT)
+/// A system call that some architecture has, by its place in the list of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call(u16);
+
+/// How a call is made through another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Carried {
+    /// `socketcall` or `ipc`.
+    pub(super) by: &'static str,
+    /// The value of that call's argument 0 (`SYS_*` of linux/net.h, or
+    /// linux/ipc.h).
+    pub(super) selector: u32,
 }
 
-pub(super) fn x86(name: &str) -> Option<u32> {
-    if name == "break" {
-        return Some(17);
+impl Call {
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let indices = hash::probe(name).map_while(|slot| SLOTS[slot].checked_sub(1));
+        indices.map(Self).find(|call| call.name() == name)
     }
-    let number = syscalls::x86::Sysno::from_str(name).ok().map(|call| call.id());
-    number.and_then(to_u32).or_else(|| newer_than_the_tables(name))
-}
 
-pub(super) fn aarch64(name: &str) -> Option<u32> {
-    if name == "newfstatat" {
-        return Some(79);
+    fn name(self) -> &'static str {
+        let index = usize::from(self.0);
+        let start = index.checked_sub(1).map_or(0, |before| ENDS[before]);
+        &NAMES[usize::from(start)..usize::from(ENDS[index])]
     }
-    let number = syscalls::aarch64::Sysno::from_str(name).ok().map(|call| call.id());
-    // The crate lists the calls with 64-bit times there, which only 32-bit
-    // kernels have.
-    let number = number.filter(|number| !(403..=423).contains(number));
-    number.and_then(to_u32).or_else(|| newer_than_the_tables(name))
-}
 
-pub(super) fn arm(name: &str) -> Option<u32> {
-    let number = syscalls::arm::Sysno::from_str(name).ok().map(|call| call.id());
-    number.and_then(to_u32).or_else(|| arm_private(name)).or_else(|| newer_than_the_tables(name))
-}
-
-fn to_u32(number: i32) -> Option<u32> {
-    u32::try_from(number).ok()
-}
-
-/// Calls that came after the crate's tables; all interfaces number them alike.
-fn newer_than_the_tables(name: &str) -> Option<u32> {
-    match name {
-        "listns" => Some(470),
-        "rseq_slice_yield" => Some(471),
-        _ => None,
+    /// Its number, without the mark of x32.
+    pub(super) fn number(self, table: Table) -> Option<u32> {
+        match NUMBERS[table as usize][usize::from(self.0)] {
+            NONE => None,
+            number @ PRIVATE.. => Some(PRIVATE_BASE | u32::from(number - PRIVATE)),
+            number => Some(u32::from(number)),
+        }
     }
-}
 
-/// The calls of `__ARM_NR_BASE`.
-fn arm_private(name: &str) -> Option<u32> {
-    let offset = match name {
-        "breakpoint" => 1,
-        "cacheflush" => 2,
-        "usr26" => 3,
-        "usr32" => 4,
-        "set_tls" => 5,
-        "get_tls" => 6,
-        _ => return None,
-    };
-    Some(0x0f_0000 + offset)
-}
-
-/// The number, without its mark, that x32 has for a call of x86_64: the same but
-/// for calls that pass structures of pointers, and for those it never had.
-fn of_x32(number: u32) -> Option<u32> {
-    Some(match number {
-        13 => 512,  // rt_sigaction
-        15 => 513,  // rt_sigreturn
-        16 => 514,  // ioctl
-        19 => 515,  // readv
-        20 => 516,  // writev
-        45 => 517,  // recvfrom
-        46 => 518,  // sendmsg
-        47 => 519,  // recvmsg
-        54 => 541,  // setsockopt
-        55 => 542,  // getsockopt
-        59 => 520,  // execve
-        101 => 521, // ptrace
-        127 => 522, // rt_sigpending
-        128 => 523, // rt_sigtimedwait
-        129 => 524, // rt_sigqueueinfo
-        131 => 525, // sigaltstack
-        206 => 543, // io_setup
-        209 => 544, // io_submit
-        222 => 526, // timer_create
-        244 => 527, // mq_notify
-        246 => 528, // kexec_load
-        247 => 529, // waitid
-        273 => 530, // set_robust_list
-        274 => 531, // get_robust_list
-        278 => 532, // vmsplice
-        279 => 533, // move_pages
-        295 => 534, // preadv
-        296 => 535, // pwritev
-        297 => 536, // rt_tgsigqueueinfo
-        299 => 537, // recvmmsg
-        307 => 538, // sendmmsg
-        310 => 539, // process_vm_readv
-        311 => 540, // process_vm_writev
-        322 => 545, // execveat
-        327 => 546, // preadv2
-        328 => 547, // pwritev2
-        // uselib, _sysctl, create_module, get_kernel_syms, query_module, nfsservctl,
-        // set_thread_area, get_thread_area, epoll_ctl_old, epoll_wait_old, vserver
-        134 | 156 | 174 | 177 | 178 | 180 | 205 | 211 | 214 | 215 | 236 => return None,
-        number => number,
-    })
+    /// How it is made through socketcall(2) or ipc(2), where there are these.
+    pub(super) fn carried(self) -> Option<Carried> {
+        match CARRIED[usize::from(self.0)] {
+            0 => None,
+            bits if bits & IPC == 0 => Some(Carried { by: "socketcall", selector: bits.into() }),
+            bits => Some(Carried { by: "ipc", selector: (bits & !IPC).into() }),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn interfaces_number_the_same_call_differently() {
-        let numbers = |name| [x86_64(name), x32(name), x86(name), aarch64(name), arm(name)];
-        let x32 = |number| Some(number | X32_BIT);
-        assert_eq!(numbers("ioctl"), [Some(16), x32(514), Some(54), Some(29), Some(54)]);
-        assert_eq!(numbers("chown32"), [None, None, Some(212), None, Some(212)]);
-        assert_eq!(numbers("uselib"), [Some(134), None, Some(86), None, Some(86)]);
-        assert_eq!(numbers("set_tls"), [None, None, None, None, Some(0xf_0005)]);
+    const TABLES: [Table; 18] = [
+        Table::X86_64,
+        Table::X32,
+        Table::X86,
+        Table::Aarch64,
+        Table::Arm,
+        Table::Mips,
+        Table::Mips64,
+        Table::Mips64n32,
+        Table::Ppc,
+        Table::Ppc64,
+        Table::S390,
+        Table::S390x,
+        Table::Parisc,
+        Table::Parisc64,
+        Table::Riscv64,
+        Table::Loongarch64,
+        Table::M68k,
+        Table::Sh,
+    ];
+
+    fn number(name: &str, table: Table) -> Option<u32> {
+        Call::find(name).and_then(|call| call.number(table))
     }
 
     #[test]
-    fn names_missing_from_the_crate_are_known() {
-        assert_eq!((x86("break"), aarch64("newfstatat")), (Some(17), Some(79)));
-        assert_eq!((x86_64("listns"), x32("listns")), (Some(470), Some(470 | X32_BIT)));
+    fn tables_stand_in_the_order_of_the_columns() {
+        let names = TABLES.map(|table| format!("{table:?}").to_lowercase());
+        assert_eq!(names, COLUMNS);
+        assert_eq!(TABLES.map(|table| table as usize), std::array::from_fn(|index| index));
+    }
+
+    #[test]
+    fn every_name_is_found_and_no_other() {
+        for index in 0..ENDS.len() as u16 {
+            assert_eq!(Call::find(Call(index).name()), Some(Call(index)));
+        }
+        for name in ["", "frobnicate", "rea", "readv2"] {
+            assert_eq!(Call::find(name), None);
+        }
+    }
+
+    #[test]
+    fn architectures_number_the_same_call_differently() {
+        let ioctl = TABLES.map(|table| number("ioctl", table).unwrap());
+        let own = [16, 514, 54, 29, 54, 4054, 5015, 6015, 54, 54, 54, 54, 54, 54, 29, 29, 54, 54];
+        assert_eq!(ioctl, own);
+        assert!(TABLES.into_iter().all(|table| number("read", table).is_some()));
+        assert_eq!(number("chown32", Table::X86_64), None);
+        assert_eq!(number("set_tls", Table::Arm), Some(0xf_0005));
+    }
+
+    #[test]
+    fn new_calls_have_one_number_but_for_the_bases_of_mips() {
+        for table in TABLES {
+            let base = match table {
+                Table::Mips => 4000,
+                Table::Mips64 => 5000,
+                Table::Mips64n32 => 6000,
+                _ => 0,
+            };
+            assert_eq!(number("listns", table), Some(base + 470), "{table:?}");
+        }
     }
 
     #[test]
     fn calls_with_64_bit_times_are_of_32_bit_kernels_only() {
-        assert_eq!((x86("futex_time64"), aarch64("futex_time64")), (Some(422), None));
+        let has = |table| number("futex_time64", table).is_some();
+        assert!(has(Table::X86) && has(Table::S390) && has(Table::Mips));
+        assert!(!has(Table::Aarch64) && !has(Table::X32) && !has(Table::Mips64));
+    }
+
+    #[test]
+    fn sockets_and_ipc_have_a_carrier_and_other_calls_none() {
+        let carried = |name| Call::find(name).and_then(Call::carried);
+        let found = |name| carried(name).map(|call| (call.by, call.selector));
+        assert_eq!(found("accept4"), Some(("socketcall", 18)));
+        assert_eq!(found("shmdt"), Some(("ipc", 22)));
+        assert_eq!(found("read"), None);
     }
 }

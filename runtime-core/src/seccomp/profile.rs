@@ -5,6 +5,7 @@ use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSyscall};
 use super::abi::{self, Abi};
 use super::args::{Condition, Conjunction};
 use super::enosys::{self, Newest};
+use super::names::Call;
 use super::rules::{Rule, Verdict};
 use super::{Options, POINTER, action};
 use crate::error::{Error, ErrorKind, Notice, Result};
@@ -31,6 +32,8 @@ pub(super) struct Interface {
 /// An element of `syscalls`, read.
 struct Group<'a> {
     names: &'a [String],
+    /// Those of the names that some architecture has.
+    calls: Vec<Call>,
     action: u32,
     /// The rules that each name gets.
     alternatives: Vec<Conjunction>,
@@ -44,7 +47,7 @@ impl Policy {
         notices: &mut Vec<Notice>,
     ) -> Result<Self> {
         let default = default_action(profile, notices)?;
-        let abis = covered(profile, options.native, notices)?;
+        let abis = covered(profile, options.native)?;
         let groups = groups(profile, notices)?;
         if options.fail_unknown {
             refuse_unknown(&groups)?;
@@ -63,26 +66,18 @@ fn default_action(profile: &LinuxSeccomp, notices: &mut Vec<Notice>) -> Result<u
     action::value(default, errno_ret, pointer)
 }
 
-/// The interfaces that `profile` lists, and the native one.
-fn covered(
-    profile: &LinuxSeccomp,
-    native: Arch,
-    notices: &mut Vec<Notice>,
-) -> Result<Vec<&'static Abi>> {
+/// The interfaces that `profile` lists, and the native one. Those that this
+/// machine cannot run are covered as well: it is no error to list them.
+fn covered(profile: &LinuxSeccomp, native: Arch) -> Result<Vec<&'static Abi>> {
     let native = abi::find(native).ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, "seccomp: no system call table for this processor")
             .at(POINTER)
     })?;
     let mut abis = vec![native];
-    for (index, arch) in profile.architectures().iter().flatten().enumerate() {
-        match abi::find(*arch) {
-            _ if *arch == Arch::ScmpArchNative => {}
-            Some(abi) if abis.iter().any(|listed| listed.arch == abi.arch) => {}
-            Some(abi) => abis.push(abi),
-            None => {
-                let pointer = format!("{POINTER}/architectures/{index}");
-                notices.push(Notice::new(pointer, format!("{arch} cannot run here: ignored")));
-            }
+    let listed = profile.architectures().iter().flatten();
+    for abi in listed.filter_map(|arch| abi::find(*arch)) {
+        if abis.iter().all(|other| other.arch != abi.arch) {
+            abis.push(abi);
         }
     }
     Ok(abis)
@@ -95,7 +90,7 @@ fn groups<'a>(profile: &'a LinuxSeccomp, notices: &mut Vec<Notice>) -> Result<Ve
 
 fn refuse_unknown(groups: &[Group<'_>]) -> Result<()> {
     for group in groups {
-        if let Some(name) = group.names.iter().position(|name| !abi::knows(name)) {
+        if let Some(name) = group.names.iter().position(|name| Call::find(name).is_none()) {
             let message = format!("unknown system call \"{}\"", group.names[name]);
             return Err(Error::config(group.name_pointer(name), message));
         }
@@ -111,7 +106,8 @@ impl<'a> Group<'a> {
         let action = action::value(call.action(), call.errno_ret(), errno_pointer)?;
         let args = call.args().as_deref().unwrap_or_default();
         let alternatives = Conjunction::read_all(args, pointer)?;
-        let group = Self { names: call.names(), action, alternatives, place };
+        let calls = call.names().iter().filter_map(|name| Call::find(name)).collect();
+        let group = Self { names: call.names(), calls, action, alternatives, place };
         match group.names.iter().position(String::is_empty) {
             None => Ok(group),
             Some(name) => {
@@ -128,8 +124,8 @@ impl<'a> Group<'a> {
     fn rules(&self, abi: &Abi, selector: Option<u32>) -> impl Iterator<Item = Rule> {
         self.alternatives.iter().map(move |conditions| {
             let conditions = match selector {
-                None => conditions.on(&abi.width),
-                Some(value) => conditions.with(Condition::equal(0, value.into())).on(&abi.width),
+                None => conditions.on(abi.layout),
+                Some(value) => conditions.with(Condition::equal(0, value.into())).on(abi.layout),
             };
             Rule { conditions, action: self.action, place: self.place }
         })
@@ -166,15 +162,15 @@ impl Interface {
 }
 
 fn find_all<'a>(abi: &Abi, groups: &'a [Group<'a>]) -> (Vec<Mention<'a>>, Newest) {
-    let names = groups.iter().map(|group| group.names.len()).sum();
+    let names = groups.iter().map(|group| group.calls.len()).sum();
     let (mut mentions, mut newest) = (Vec::with_capacity(names), Newest::default());
     for group in groups {
-        for name in group.names {
-            if let Some(call) = abi.multiplexers.as_ref().and_then(|calls| calls.find(name)) {
-                let selector = Some(call.selector);
-                mentions.push(Mention { number: call.carrier, selector, group });
+        for &call in &group.calls {
+            if let Some(through) = abi.multiplexed(call) {
+                let selector = Some(through.selector);
+                mentions.push(Mention { number: through.carrier, selector, group });
             }
-            if let Some(number) = (abi.number)(name) {
+            if let Some(number) = abi.number(call) {
                 newest.saw(number);
                 mentions.push(Mention { number, selector: None, group });
             }
@@ -225,11 +221,10 @@ fn verdict<'a>(
 mod tests {
     use super::*;
 
-    fn read(json: serde_json::Value) -> Result<(Policy, Vec<Notice>)> {
+    fn read(json: serde_json::Value) -> Result<Policy> {
         let profile = serde_json::from_value(json).unwrap();
         let options = Options { native: Arch::ScmpArchX86_64, fail_unknown: false };
-        let mut notices = Vec::new();
-        Policy::read(&profile, &options, &mut notices).map(|policy| (policy, notices))
+        Policy::read(&profile, &options, &mut Vec::new())
     }
 
     fn numbers(interface: &Interface) -> Vec<u32> {
@@ -238,19 +233,18 @@ mod tests {
 
     #[test]
     fn the_native_interface_is_implied_and_listed_once() {
-        let (policy, notices) = read(serde_json::json!({
+        let policy = read(serde_json::json!({
             "defaultAction": "SCMP_ACT_ERRNO",
             "architectures": ["SCMP_ARCH_X86", "SCMP_ARCH_NATIVE", "SCMP_ARCH_X86_64", "SCMP_ARCH_S390X"],
         }))
         .unwrap();
         let arches: Vec<_> = policy.interfaces.iter().map(|i| i.abi.arch).collect();
-        assert_eq!(arches, [Arch::ScmpArchX86_64, Arch::ScmpArchX86]);
-        assert_eq!(notices[0].pointer, "/linux/seccomp/architectures/3");
+        assert_eq!(arches, [Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchS390x]);
     }
 
     #[test]
     fn rules_equal_to_the_default_are_skipped_but_count_for_the_newest() {
-        let (policy, _) = read(serde_json::json!({
+        let policy = read(serde_json::json!({
             "defaultAction": "SCMP_ACT_ERRNO",
             "defaultErrnoRet": 1,
             "syscalls": [
@@ -265,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_socket_call_of_x86_is_reached_both_ways() {
-        let (policy, _) = read(serde_json::json!({
+        let policy = read(serde_json::json!({
             "defaultAction": "SCMP_ACT_ERRNO",
             "architectures": ["SCMP_ARCH_X86"],
             "syscalls": [{ "names": ["socket", "accept"], "action": "SCMP_ACT_ALLOW" }],

@@ -1,9 +1,10 @@
 //! A policy → instructions: by architecture token, then a binary search over
 //! the intervals of its numbers.
 
-use seccompiler::{SeccompCmpArgLen, sock_filter};
+use seccompiler::sock_filter;
 
 use super::POINTER;
+use super::abi::Layout;
 use super::action::RET_KILL_THREAD;
 use super::assembler::{Assembler, Compare, Target};
 use super::intervals::{Answer, Interval, divide};
@@ -86,7 +87,7 @@ struct Builder<'a> {
     /// The value to return when no rule matches.
     default: u32,
     /// Tests that have been assembled, for other calls that need the same.
-    tests: Vec<(&'a [Rule], &'a SeccompCmpArgLen, Target)>,
+    tests: Vec<(&'a [Rule], Layout, Target)>,
 }
 
 impl<'a> Builder<'a> {
@@ -116,23 +117,23 @@ impl<'a> Builder<'a> {
     }
 
     fn answer(&mut self, answer: Answer<'a>) -> Result<Target> {
-        let (rules, width) = match answer {
+        let (rules, layout) = match answer {
             Answer::Return(value) => return Ok(Target::Return(value)),
-            Answer::Test(rules, width) => (rules, width),
+            Answer::Test(rules, layout) => (rules, layout),
         };
-        let known = self.tests.iter().find(|(r, w, _)| *r == rules && *w == width);
+        let known = self.tests.iter().find(|(r, l, _)| *r == rules && *l == layout);
         if let Some((_, _, target)) = known {
             return Ok(*target);
         }
-        let target = self.test(rules, width)?;
-        self.tests.push((rules, width, target));
+        let target = self.test(rules, layout)?;
+        self.tests.push((rules, layout, target));
         Ok(target)
     }
 
-    fn test(&mut self, rules: &[Rule], width: &SeccompCmpArgLen) -> Result<Target> {
+    fn test(&mut self, rules: &[Rule], layout: Layout) -> Result<Target> {
         let mut target = Target::Return(self.default);
         for rule in rules.iter().rev() {
-            let test = rule.conditions.compile(width).map_err(|error| {
+            let test = rule.conditions.compile(layout).map_err(|error| {
                 Error::config(format!("{POINTER}/syscalls/{}/args", rule.place), error.to_string())
             })?;
             target = self.assembler.test(test, rule.action, target);
