@@ -238,6 +238,12 @@ fn give(path: &Path, owner: u32) -> Outcome {
     Ok(())
 }
 
+/// Writes a program that a shell or another interpreter runs.
+pub fn script(path: &Path, text: &str) -> Outcome {
+    fs::write(path, text)?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
+}
+
 /// Gives a host file to a user; tests use it for bind sources of user namespaces.
 pub fn give_file(path: &Path, owner: u32) -> Outcome {
     Ok(chown(path, Some(owner), Some(owner))?)

@@ -66,9 +66,14 @@ impl Context {
         })
     }
 
-    /// A context of its own, with its files below this one's, for a program that starts the same
-    /// runtime behind a seccomp filter.
+    /// The same for a program that starts the runtime behind a seccomp filter.
     pub fn behind_filter(&self, runtime: PathBuf) -> Outcome<Self> {
+        Ok(Self { filtered: true, ..self.through(runtime)? })
+    }
+
+    /// A context of its own, with its files below this one's, for a program that starts the same
+    /// runtime in other surroundings.
+    pub fn through(&self, runtime: PathBuf) -> Outcome<Self> {
         let dir = self.dir.join(self.number().to_string());
         fs::create_dir_all(dir.join("root"))?;
         Ok(Self {
@@ -77,7 +82,6 @@ impl Context {
             busybox: self.busybox.clone(),
             cgroup: self.cgroup.clone(),
             dir,
-            filtered: true,
             next: Cell::new(0),
             ..*self
         })

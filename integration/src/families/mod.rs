@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod lifecycle;
 pub mod mounts;
 pub mod namespaces;
+pub mod net_devices;
 pub mod process;
 pub mod samples;
 pub mod seccomp;
@@ -26,6 +27,7 @@ pub const ALL: &[Family] = &[
     mounts::FAMILY,
     exec::FAMILY,
     namespaces::FAMILY,
+    net_devices::FAMILY,
     hooks::FAMILY,
     seccomp::FAMILY,
     cgroups::FAMILY,

@@ -2,6 +2,7 @@
 
 use super::cgroup::LiveCgroup;
 use super::channel::Heard;
+use super::net_device::Passage;
 use super::record::{Directory, Phase, Record};
 use super::spawn::{self, Init, Surroundings};
 use super::{hooks, listener, notify, proc_stat, sockets};
@@ -29,6 +30,8 @@ pub(crate) struct Execution<'a> {
     init: Option<Init>,
     console: Option<OwnedFd>,
     listener: Option<i32>,
+    /// The way of network devices, once one is moved.
+    passage: Option<Passage>,
     /// A point that the child reached before its parent could say that it is there.
     reached: Option<u64>,
     /// Whether init is the child by now.
@@ -58,6 +61,7 @@ impl<'a> Execution<'a> {
             init: None,
             console: None,
             listener: None,
+            passage: None,
             reached: None,
             adopted: false,
         }
@@ -84,6 +88,10 @@ impl<'a> Execution<'a> {
                 if self.cgroup.is_none() {
                     // Not made yet, so perhaps that of others: no undoing must touch it.
                     self.record.cgroup = None;
+                }
+                // Before init ends, and its namespace takes them along.
+                if let Some(passage) = self.passage.take() {
+                    passage.carry_back();
                 }
                 if let Some(init) = &self.init {
                     end(init);
@@ -122,6 +130,7 @@ impl<'a> Execution<'a> {
             HostOp::UidMap(map) => self.write_proc("uid_map", map),
             HostOp::GidMap(map) => self.write_proc("gid_map", map),
             HostOp::OomScore(score) => self.write_proc("oom_score_adj", &score.to_string()),
+            HostOp::MoveNetDevice { device, name } => self.move_net_device(device, name),
             HostOp::Hook(hook) => {
                 let state = hooks::state_of(self.record, "creating", self.pid());
                 hooks::run(hook, &state, &self.record.bundle)
@@ -203,6 +212,14 @@ impl<'a> Execution<'a> {
                 _ => failure,
             }
         })
+    }
+
+    fn move_net_device(&mut self, device: &str, name: &str) -> Result<()> {
+        let passage = match self.passage.take() {
+            Some(passage) => passage,
+            None => Passage::open(self.pid())?,
+        };
+        self.passage.insert(passage).carry(device, name)
     }
 
     fn limit(&self, resource: u32, soft: u64, hard: u64) -> Result<()> {

@@ -13,6 +13,7 @@ use super::container::Parts;
 use super::namespaces::{Join, names_of};
 use super::ops::{NO_SLOT, Op, point};
 use super::{Descriptor, HostOp, Plan};
+use crate::bundle::member;
 use crate::error::Result;
 use oci_spec::runtime::LinuxIdMapping;
 
@@ -64,7 +65,25 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     if namespaces.creates(CLONE_NEWNET) {
         plan.init("/linux/namespaces", Op::LoopbackUp {});
     }
-    Ok(())
+    net_devices(plan, parts)
+}
+
+/// The container's own namespace is there: devices of the runtime's are moved into it.
+fn net_devices(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    let devices = parts.linux.and_then(|linux| linux.net_devices().as_ref());
+    let mut devices: Vec<_> = devices.into_iter().flatten().collect();
+    if devices.is_empty() {
+        return Ok(());
+    }
+    devices.sort_unstable_by_key(|(device, _)| *device);
+    plan.sync(point::NETWORK, |plan| {
+        for (device, inside) in devices {
+            let name = inside.name().as_ref().filter(|name| !name.is_empty()).unwrap_or(device);
+            let op = HostOp::MoveNetDevice { device: device.clone(), name: name.clone() };
+            plan.host(member("/linux/netDevices", device), op);
+        }
+        Ok(())
+    })
 }
 
 /// Who has privileges on the host joins with them, the user namespace last:

@@ -388,6 +388,8 @@ pub mod point {
     pub const IDENTITY: u64 = 1;
     /// The v1 cgroups are made: init may join them.
     pub const CGROUP: u64 = 6;
+    /// In its network namespace: the host moves devices into it.
+    pub const NETWORK: u64 = 5;
     /// Limits that only the host side may set are set now.
     pub const LIMITS: u64 = 2;
     /// Mounts are in place; the host runs prestart and createRuntime hooks.

@@ -87,6 +87,12 @@ fn host_op(op: &HostOp) -> String {
         HostOp::UidMap(map) => format!("map user ids (inside outside count): {}", map_line(map)),
         HostOp::GidMap(map) => format!("map group ids (inside outside count): {}", map_line(map)),
         HostOp::OomScore(score) => format!("set oom_score_adj to {score}"),
+        HostOp::MoveNetDevice { device, name } if device == name => {
+            format!("move network device {device} into the container")
+        }
+        HostOp::MoveNetDevice { device, name } => {
+            format!("move network device {device} into the container as {name}")
+        }
         HostOp::Hook(hook) => {
             format!("run {} hook {}: {}", hook.kind, hook.index, hook.args.join(" "))
         }
@@ -121,6 +127,7 @@ fn point_name(number: u64) -> &'static str {
     match number {
         point::IDENTITY => "identity",
         point::CGROUP => "cgroup",
+        point::NETWORK => "network",
         point::LIMITS => "limits",
         point::MOUNTED => "mounted",
         point::READY => "ready",

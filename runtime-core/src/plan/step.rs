@@ -65,6 +65,13 @@ pub enum HostOp {
     GidMap(String),
     /// Write /proc/PID/oom_score_adj.
     OomScore(i64),
+    /// Move a network device into the network namespace of init.
+    MoveNetDevice {
+        /// Its name in the runtime's namespace.
+        device: String,
+        /// Its name inside; in one with `%d` the kernel chooses the number.
+        name: String,
+    },
     /// Run a hook.
     Hook(HostHook),
     /// Limit a resource of init.

@@ -45,16 +45,25 @@ fn root(rootfs: &Path, faults: &mut Faults) {
     }
 }
 
-/// A network namespace that is joined by path may be the runtime's own, and
-/// its parameters then the host's.
+/// A network namespace that is joined by path may be the runtime's own: its
+/// parameters are then the host's, and no device can be moved there.
 fn host_network(spec: &Spec, faults: &mut Faults) {
-    let sysctl = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
-    let Some(sysctl) = sysctl.filter(|sysctl| !sysctl.is_empty()) else { return };
+    let Some(linux) = spec.linux() else { return };
+    let moves = linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty());
+    let sysctl = linux.sysctl().as_ref().filter(|sysctl| !sysctl.is_empty());
+    if sysctl.is_none() && !moves {
+        return;
+    }
     let joined = namespace(spec, LinuxNamespaceType::Network).and_then(path_of);
     if !joined.is_some_and(|path| is_same_file(path, Path::new("/proc/self/ns/net"))) {
         return;
     }
-    for (key, _) in sorted(sysctl) {
+    if moves {
+        let message = "unable to move network devices without a NET namespace";
+        let remedy = "join another network namespace, or make a new one";
+        faults.add("/linux/netDevices", message, remedy);
+    }
+    for (key, _) in sysctl.map(sorted).unwrap_or_default() {
         let name = dotted(key);
         if name.starts_with("net.") {
             let message = format!("sysctl {name:?} not allowed in host network namespace");
@@ -101,5 +110,14 @@ mod tests {
         let faults = check_host(&spec(linux), Path::new("/proc"));
         assert_eq!(faults.len(), 1);
         assert_eq!(faults[0].pointer(), Some("/linux/sysctl/net.ipv4.ip_forward"));
+    }
+
+    #[test]
+    fn no_device_is_moved_to_where_it_is() {
+        let linux = r#"{"namespaces":[{"type":"network","path":"/proc/self/ns/net"}],
+            "netDevices":{"eth0":{}}}"#;
+        let faults = check_host(&spec(linux), Path::new("/proc"));
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].pointer(), Some("/linux/netDevices"));
     }
 }

@@ -1,5 +1,7 @@
 //! Rules for network devices to be moved into the container.
 
+use std::collections::BTreeSet;
+
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::{Faults, has_namespace, sorted};
@@ -17,11 +19,28 @@ pub(super) fn rules(spec: &Spec, faults: &mut Faults) {
         let message = "unable to move network devices without a NET namespace";
         faults.add(BASE, message, "add {\"type\": \"network\"} to linux.namespaces");
     }
+    let mut names = BTreeSet::new();
     for (host, device) in sorted(devices) {
+        let pointer = || member(&member(BASE, host), "name");
         name(host, || member(BASE, host), faults);
-        if let Some(inside) = device.name().as_ref().filter(|inside| !inside.is_empty()) {
-            name(inside, || member(&member(BASE, host), "name"), faults);
+        let inside = device.name().as_ref().filter(|inside| !inside.is_empty());
+        if let Some(inside) = inside {
+            name(inside, pointer, faults);
+            template(inside, pointer, faults);
         }
+        let inside = inside.unwrap_or(host);
+        if !names.insert(inside) && !inside.contains('%') {
+            let message = format!("two network devices are to be {inside:?} in the container");
+            faults.add(pointer(), message, "give each a name of its own");
+        }
+    }
+}
+
+/// The kernel takes one `%d` in a name, and no other per cent sign with it.
+fn template(name: &str, pointer: impl Fn() -> String, faults: &mut Faults) {
+    if name.contains('%') && (name.matches('%').count() != 1 || !name.contains("%d")) {
+        let message = format!("invalid template {name:?} for the name of a network device");
+        faults.add(pointer(), message, "use one %d, as in eth%d");
     }
 }
 
@@ -44,6 +63,24 @@ mod tests {
         assert_eq!(
             faults(r#"{"linux":{"netDevices":{"eth0":{}}}}"#),
             ["/linux/netDevices: unable to move network devices without a NET namespace"]
+        );
+    }
+
+    #[test]
+    fn each_device_has_a_name_of_its_own_inside() {
+        assert_eq!(
+            faults(
+                r#"{"linux":{"namespaces":[{"type":"network"}],"netDevices":{
+                    "a":{"name":"c"},"b":{"name":"c"},"c":{"name":"eth%d"},"d":{"name":"eth%d"},
+                    "e":{"name":"eth%i"},"f":{"name":"%d%d"}}}}"#
+            ),
+            [
+                "/linux/netDevices/b/name: two network devices are to be \"c\" in the container",
+                "/linux/netDevices/e/name: invalid template \"eth%i\" for the name of a network \
+                 device",
+                "/linux/netDevices/f/name: invalid template \"%d%d\" for the name of a network \
+                 device",
+            ]
         );
     }
 
