@@ -128,6 +128,7 @@ fn facts(layout: Layout) -> Facts {
         ignored_signals: SIGPIPE,
         uid: 0,
         layout: Some(layout),
+        ..Facts::default()
     }
 }
 

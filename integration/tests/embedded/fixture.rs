@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use integration::cgroups;
 use integration::context::Layout;
@@ -14,12 +15,16 @@ pub(crate) const BUSYBOX: &str = "/bin/busybox";
 /// A root file system, a state directory and a parent cgroup.
 pub(crate) struct Fixture {
     dir: PathBuf,
+    cgroup: String,
     layout: Layout,
 }
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        let dir = std::env::temp_dir().join(format!("tare-embed-{}", std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tare-embed-{}-{number}", std::process::id());
+        let dir = std::env::temp_dir().join(&name);
         let bin = dir.join("rootfs/bin");
         fs::create_dir_all(&bin).unwrap();
         fs::create_dir(dir.join("rootfs/proc")).unwrap();
@@ -28,7 +33,7 @@ impl Fixture {
             fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         let v1 = std::path::Path::new("/sys/fs/cgroup/memory").is_dir();
-        Self { dir, layout: if v1 { Layout::Host } else { Layout::V2 } }
+        Self { dir, cgroup: format!("/{name}"), layout: if v1 { Layout::Host } else { Layout::V2 } }
     }
 
     pub(crate) fn runtime(&self) -> Runtime {
@@ -49,7 +54,7 @@ impl Fixture {
             "root": {"path": self.dir.join("rootfs"), "readonly": true},
             "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
             "linux": {
-                "cgroupsPath": format!("{}/{name}", self.cgroup()),
+                "cgroupsPath": format!("{}/{name}", self.cgroup),
                 "resources": {},
                 "namespaces": [
                     {"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"},
@@ -72,14 +77,10 @@ impl Fixture {
 
     /// The directories of containers that still exist.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
-        let mut places = cgroups::directories(self.layout, &self.cgroup());
+        let mut places = cgroups::directories(self.layout, &self.cgroup);
         places.push(self.dir.join("state"));
         let entries = places.iter().flat_map(|place| fs::read_dir(place).into_iter().flatten());
         entries.flatten().filter(|e| e.path().is_dir()).map(|e| e.path()).collect()
-    }
-
-    fn cgroup(&self) -> String {
-        format!("/tare-embed-{}", std::process::id())
     }
 }
 
@@ -88,7 +89,7 @@ impl Drop for Fixture {
         for (id, _) in self.runtime().list().unwrap_or_default() {
             let _ = self.runtime().delete(&id, true);
         }
-        cgroups::remove(self.layout, &self.cgroup());
+        cgroups::remove(self.layout, &self.cgroup);
         let _ = fs::remove_dir_all(&self.dir);
     }
 }

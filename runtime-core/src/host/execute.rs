@@ -5,7 +5,7 @@ use super::channel::Heard;
 use super::net_device::Passage;
 use super::record::{Directory, Phase, Record};
 use super::spawn::{self, Init, Surroundings};
-use super::{hooks, listener, notify, proc_stat, sockets};
+use super::{hooks, listener, notify, proc_stat, resctrl, sockets};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::plan::cgroup::Part;
 use crate::plan::ops::{Fact, Message, Op};
@@ -131,6 +131,12 @@ impl<'a> Execution<'a> {
             HostOp::GidMap(map) => self.write_proc("gid_map", map),
             HostOp::OomScore(score) => self.write_proc("oom_score_adj", &score.to_string()),
             HostOp::MoveNetDevice { device, name } => self.move_net_device(device, name),
+            HostOp::MakeResctrlGroup(group) => self.make_resctrl_group(group),
+            HostOp::CompareSchemata { group, schemata } => resctrl::compare(group, schemata),
+            HostOp::WriteSchemata { group, schemata } => resctrl::write(group, schemata),
+            HostOp::JoinResctrl(groups) => {
+                groups.iter().try_for_each(|group| resctrl::join(group, self.pid()))
+            }
             HostOp::Hook(hook) => {
                 let state = hooks::state_of(self.record, "creating", self.pid());
                 hooks::run(hook, &state, &self.record.bundle)
@@ -220,6 +226,16 @@ impl<'a> Execution<'a> {
             None => Passage::open(self.pid())?,
         };
         self.passage.insert(passage).carry(device, name)
+    }
+
+    /// One that could not be made is not the container's to remove.
+    fn make_resctrl_group(&mut self, group: &Path) -> Result<()> {
+        resctrl::make(group).inspect_err(|_| {
+            if let Some(recorded) = &mut self.record.resctrl {
+                recorded.own &= recorded.path != group;
+                recorded.monitor = None;
+            }
+        })
     }
 
     fn limit(&self, resource: u32, soft: u64, hard: u64) -> Result<()> {

@@ -22,6 +22,7 @@ pub(crate) fn gather(own_cgroup: Option<bool>) -> Result<Facts> {
         ignored_signals: mask(&text, "SigIgn:"),
         uid: effective_uid(&text),
         layout: own_cgroup.map(super::cgroup::detect).transpose()?,
+        resctrl: None,
     })
 }
 

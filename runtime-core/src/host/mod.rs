@@ -13,6 +13,7 @@ mod netlink;
 pub(crate) mod notify;
 pub(crate) mod proc_stat;
 pub(crate) mod record;
+pub(crate) mod resctrl;
 pub(crate) mod sockets;
 pub(crate) mod spawn;
 pub(crate) mod unmount;

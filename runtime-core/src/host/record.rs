@@ -8,6 +8,7 @@
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::plan::cgroup::Cgroup;
+use crate::plan::resctrl::ResctrlGroup;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -50,6 +51,8 @@ pub(crate) struct Record {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) cgroup: Option<Cgroup>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resctrl: Option<ResctrlGroup>,
     /// Whether it has a pid namespace of its own: then all ends with its first process.
     pub(crate) own_pids: bool,
     /// Whether it has a mount namespace of its own: then its mounts end with it.

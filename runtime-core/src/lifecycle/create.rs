@@ -8,7 +8,7 @@ use crate::host::channel::PATIENCE;
 use crate::host::execute::{Execution, Outcome, await_exec, end};
 use crate::host::record::{Directory, Phase, Record};
 use crate::host::spawn::Surroundings;
-use crate::host::{facts, notify};
+use crate::host::{facts, notify, resctrl};
 use crate::plan::ops::Op;
 use crate::plan::{self, Action, Plan, Request};
 use oci_spec::runtime::Spec;
@@ -76,7 +76,11 @@ impl Runtime {
         )?;
         let cgroups_path = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
         let own_cgroup = !cgroups_path.is_some_and(|path| path.is_absolute());
-        let facts = facts::gather(Some(own_cgroup))?;
+        let mut facts = facts::gather(Some(own_cgroup))?;
+        if let Some(rdt) = spec.linux().as_ref().and_then(|linux| linux.intel_rdt().as_ref()) {
+            let name = plan::resctrl::group_name(rdt, id);
+            facts.resctrl = resctrl::look(self.resctrl.as_deref(), name)?;
+        }
         let mut plan = plan::container(&Request {
             id,
             bundle,
@@ -168,6 +172,7 @@ fn record(id: &str, bundle: &Bundle, plan: &Plan, options: &CreateOptions) -> Re
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
         cgroup: plan.cgroup.as_ref().map(|plan| plan.cgroup.clone()),
+        resctrl: plan.resctrl.clone(),
         own_mounts: namespaces.has(plan::clone_flags::CLONE_NEWNS),
         own_pids: namespaces.creates(plan::clone_flags::CLONE_NEWPID),
         no_new_keyring: options.no_new_keyring,

@@ -5,7 +5,7 @@ use super::{Container, Runtime, cgroup_of, check_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::LiveCgroup;
 use crate::host::record::{Directory, Phase, Record};
-use crate::host::{hooks, unmount};
+use crate::host::{hooks, resctrl, unmount};
 use crate::plan::hooks::Hooks;
 use crate::plan::host_hook;
 use crate::state::Status;
@@ -112,6 +112,9 @@ pub(super) fn destroy(directory: &Directory, record: &Record) -> Result<()> {
     reap(record);
     if let Some(cgroup) = cgroup_of(record)? {
         remove_cgroup(&cgroup, record)?;
+    }
+    if let Some(group) = &record.resctrl {
+        resctrl::remove(group)?;
     }
     let Ok(config) = directory.load_config() else { return directory.remove() };
     let failed = crate::bundle::parse_spec(&config).and_then(|(spec, _)| {

@@ -44,6 +44,8 @@ impl Container {
             base,
             no_new_keyring: record.no_new_keyring,
             cgroup: place.as_ref(),
+            // One that was removed meanwhile left its processes to the group of all.
+            resctrl: record.resctrl.as_ref().filter(|group| group.path.is_dir()),
             handed_on: handed_on(options.inherit_fds, &options.fds),
             console_socket: options.console_socket,
             console_size: options.console_size,

@@ -34,18 +34,26 @@ const SETTLING: Duration = Duration::from_millis(500);
 pub struct Runtime {
     root: PathBuf,
     driver: CgroupDriver,
+    resctrl: Option<PathBuf>,
 }
 
 impl Runtime {
     /// A runtime with its state below `root`, which is made when first needed.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), driver: CgroupDriver::Cgroupfs }
+        Self { root: root.into(), driver: CgroupDriver::Cgroupfs, resctrl: None }
     }
 
     /// The same with another way to make cgroups.
     #[must_use]
     pub fn cgroup_driver(mut self, driver: CgroupDriver) -> Self {
         self.driver = driver;
+        self
+    }
+
+    /// The same with resctrl at `mounted`, for intelRdt; it is looked for otherwise.
+    #[must_use]
+    pub fn resctrl(mut self, mounted: impl Into<PathBuf>) -> Self {
+        self.resctrl = Some(mounted.into());
         self
     }
 

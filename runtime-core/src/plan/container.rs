@@ -5,7 +5,7 @@ use super::hooks::{Hook, Hooks};
 use super::namespaces::Namespaces;
 use super::ops::{Op, point};
 use super::process::Program;
-use super::{Facts, HostHook, HostOp, Plan, enter, inside, process, rootfs};
+use super::{Facts, HostHook, HostOp, Plan, enter, inside, process, resctrl, rootfs};
 use crate::bundle::Bundle;
 use crate::error::Result;
 use oci_spec::runtime::{Linux, Spec};
@@ -101,6 +101,7 @@ pub fn container(request: &Request<'_>) -> Result<Plan> {
         cgroup: None,
     };
     cgroup(&mut plan, &mut parts)?;
+    plan.resctrl = resctrl::group(&parts)?;
     record(&mut plan, &parts);
     enter::spawn(&mut plan, &parts)?;
     rootfs::build(&mut plan, &parts)?;
@@ -141,6 +142,7 @@ fn record(plan: &mut Plan, parts: &Parts<'_>) {
     if parts.cgroup.as_ref().is_some_and(|cgroup| cgroup.v2_directory().is_some()) {
         plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V2));
     }
+    resctrl::prepare(plan, parts);
 }
 
 /// Hooks that see the container's mounts at the host's path of its rootfs.

@@ -6,6 +6,7 @@ use super::clone_flags::{CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
 use super::namespaces::{Namespaces, names_of};
 use super::ops::Op;
 use super::process::{End, Program};
+use super::resctrl::ResctrlGroup;
 use super::{Descriptor, Facts, HostOp, Plan, process};
 use crate::error::Result;
 use oci_spec::runtime::{Process, Spec};
@@ -30,6 +31,8 @@ pub struct ExecRequest<'a> {
     pub no_new_keyring: bool,
     /// The cgroup to run in.
     pub cgroup: Option<&'a Cgroup>,
+    /// The container's group in resctrl.
+    pub resctrl: Option<&'a ResctrlGroup>,
     /// Descriptors handed on from 3.
     pub handed_on: u32,
     /// Where the terminal's master is sent.
@@ -54,6 +57,7 @@ impl<'a> ExecRequest<'a> {
             base: "",
             no_new_keyring: false,
             cgroup: None,
+            resctrl: None,
             handed_on: 0,
             console_socket: None,
             console_size: None,
@@ -72,6 +76,7 @@ pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
     let entries = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     let namespaces = Namespaces::of(entries);
     let mut plan = Plan::new();
+    plan.resctrl = request.resctrl.cloned();
     enter(&mut plan, request, &namespaces)?;
     plan.init("", Op::OpenRoot { path: "/".into() });
     if request.process.terminal() == Some(true) {

@@ -1,6 +1,7 @@
 //! What a plan depends on besides the configuration.
 
 use super::cgroup::Layout;
+use super::resctrl::Resctrl;
 
 /// Facts of the host and of the calling process, read once for a plan.
 #[derive(Clone, Debug, Default)]
@@ -15,4 +16,6 @@ pub struct Facts {
     pub uid: u32,
     /// The host's cgroups; `None` when there are none.
     pub layout: Option<Layout>,
+    /// resctrl, looked at only for a container that has to do with it.
+    pub resctrl: Option<Resctrl>,
 }

@@ -23,6 +23,7 @@ pub mod numa;
 pub mod ops;
 pub mod personality;
 mod process;
+pub mod resctrl;
 pub mod resources;
 pub mod rlimits;
 mod rootfs;

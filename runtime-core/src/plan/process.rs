@@ -337,6 +337,10 @@ fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
 
 /// What the host side does when init is as the configuration wants it.
 fn ready(plan: &mut Plan, program: &Program<'_>) {
+    if let Some(group) = &plan.resctrl {
+        let groups = group.joined();
+        plan.host("/linux/intelRdt", HostOp::JoinResctrl(groups));
+    }
     if let Some(score) = program.process.oom_score_adj() {
         plan.host(program.at("oomScoreAdj"), HostOp::OomScore(i64::from(score)));
     }

@@ -93,6 +93,17 @@ fn host_op(op: &HostOp) -> String {
         HostOp::MoveNetDevice { device, name } => {
             format!("move network device {device} into the container as {name}")
         }
+        HostOp::MakeResctrlGroup(group) => format!("make resctrl group {}", group.display()),
+        HostOp::CompareSchemata { group, schemata } => {
+            format!("see that {} has {}", group.display(), schemata.join(" "))
+        }
+        HostOp::WriteSchemata { group, schemata } => {
+            format!("write to {}/schemata: {}", group.display(), schemata.join(" "))
+        }
+        HostOp::JoinResctrl(groups) => {
+            let groups: Vec<_> = groups.iter().map(|group| group.to_string_lossy()).collect();
+            format!("write the pid to tasks of {}", groups.join(" and "))
+        }
         HostOp::Hook(hook) => {
             format!("run {} hook {}: {}", hook.kind, hook.index, hook.args.join(" "))
         }

@@ -2,6 +2,7 @@
 
 use super::cgroup::{CgroupPlan, Part};
 use super::ops::{MAGIC, Op, slot};
+use super::resctrl::ResctrlGroup;
 use super::wire::Writer;
 use crate::error::{Error, ErrorKind, Notice, Result};
 use serde::Serialize;
@@ -72,6 +73,24 @@ pub enum HostOp {
         /// Its name inside; in one with `%d` the kernel chooses the number.
         name: String,
     },
+    /// Make a group in resctrl, or a monitoring group in one.
+    MakeResctrlGroup(PathBuf),
+    /// A group of others must have these schemata.
+    CompareSchemata {
+        /// The group's directory.
+        group: PathBuf,
+        /// A line a resource.
+        schemata: Vec<String>,
+    },
+    /// Write a group's schemata.
+    WriteSchemata {
+        /// The group's directory.
+        group: PathBuf,
+        /// A line a resource.
+        schemata: Vec<String>,
+    },
+    /// Write init into groups of resctrl.
+    JoinResctrl(Vec<PathBuf>),
     /// Run a hook.
     Hook(HostHook),
     /// Limit a resource of init.
@@ -167,6 +186,9 @@ pub struct Plan {
     pub clone_flags: u64,
     /// The container's cgroup, operation by operation.
     pub cgroup: Option<CgroupPlan>,
+    /// The container's group in resctrl.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<ResctrlGroup>,
     /// What the user should know.
     #[serde(skip)]
     pub notices: Vec<Notice>,
@@ -179,6 +201,7 @@ impl Plan {
             descriptors: Vec::new(),
             clone_flags: 0,
             cgroup: None,
+            resctrl: None,
             notices: Vec::new(),
         }
     }

@@ -40,9 +40,11 @@ fn nodes(policy: &LinuxMemoryPolicy, faults: &mut Faults) {
     faults.add("/linux/memoryPolicy/nodes", message, remedy);
 }
 
-/// One directory below resctrl, or `/` for the default group.
+/// One directory below resctrl that is none of its own, or `/` for the default group.
 fn closid(closid: &str, faults: &mut Faults) {
-    if matches!(closid, "." | "..") || (closid.len() > 1 && closid.contains('/')) {
+    let is_name = !closid.contains(|c: char| c == '/' || c.is_control())
+        && !matches!(closid, "." | ".." | "info" | "mon_data" | "mon_groups");
+    if !is_name && closid != "/" {
         let message = format!("invalid intelRdt.ClosID {closid:?}");
         faults.add("/linux/intelRdt/closID", message, "name one directory, or / for the default");
     }
@@ -97,6 +99,10 @@ mod tests {
     #[test]
     fn rdt_names_one_directory_and_writes_single_lines() {
         assert_eq!(faults(r#"{"linux":{"intelRdt":{"closID":"/"}}}"#), [""; 0]);
+        for bad in ["info", "a/b", "..", "//", "a\\n"] {
+            let found = faults(&format!(r#"{{"linux":{{"intelRdt":{{"closID":"{bad}"}}}}}}"#));
+            assert!(found[0].contains("invalid intelRdt.ClosID"), "{bad}: {found:?}");
+        }
         assert_eq!(
             faults(
                 r#"{"linux":{"intelRdt":{"closID":"a/b","memBwSchema":"L3:0=1",

@@ -214,7 +214,7 @@ fn is_below(path: &str, directory: &str) -> bool {
 }
 
 /// Undoes mountinfo's octal escapes of space, tab, newline and backslash.
-fn unescape(text: &str) -> String {
+pub(in crate::plan) fn unescape(text: &str) -> String {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     if !text.contains('\\') {
         return text.to_owned();

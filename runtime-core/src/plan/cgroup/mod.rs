@@ -6,6 +6,7 @@ mod path;
 mod place;
 
 pub(crate) use layout::DEFAULT_BASE;
+pub(super) use layout::unescape;
 pub use layout::{Hierarchy, Layout, LayoutFinder, Mode};
 pub use ops::{CgroupOp, CgroupPlan, CgroupRequest, Part};
 pub use path::clean;
