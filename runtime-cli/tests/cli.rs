@@ -10,8 +10,8 @@ use std::process::{Command, Output, Stdio};
 const TARE: &str = env!("CARGO_BIN_EXE_tare");
 
 const COMMANDS: [&str; 13] = [
-    "create", "delete", "exec", "kill", "list", "pause", "plan", "ps", "resume", "run", "spec",
-    "start", "state",
+    "create", "delete", "exec", "features", "kill", "list", "pause", "plan", "ps", "resume", "run",
+    "spec", "start", "state",
 ];
 
 /// A directory of one test, gone with it.

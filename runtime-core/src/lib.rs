@@ -18,6 +18,7 @@
 
 pub mod bundle;
 mod error;
+mod features;
 pub mod host;
 mod lifecycle;
 pub mod plan;
@@ -25,8 +26,10 @@ pub mod seccomp;
 mod state;
 pub mod sys;
 
+pub use bundle::SPEC_VERSION;
 pub use bundle::{Bundle, template};
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
+pub use features::{Features, features};
 pub use lifecycle::{
     CgroupDriver, Container, CreateOptions, ExecCommand, ExecOptions, ExecProcess, ExitStatus,
     Process, Runtime, StartOptions,

@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// The parts of the library from the lowest up, each with what it may use.
 /// `lib.rs` tells the whole, and uses all.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("error", &[]),
     ("sys", &["error"]),
     ("state", &["error"]),
     ("bundle", &["error"]),
     ("seccomp", &["error"]),
     ("plan", &["error", "state", "bundle", "seccomp"]),
+    ("features", &["bundle", "seccomp", "plan"]),
     ("host", &["error", "sys", "state", "plan"]),
     ("lifecycle", &["error", "sys", "state", "bundle", "plan", "host"]),
 ];
 
 /// Parts that decide, and never ask the machine.
-const PURE: [&str; 3] = ["state", "seccomp", "plan"];
+const PURE: [&str; 4] = ["state", "seccomp", "plan", "features"];
 
 /// What reaches the machine.
 const MACHINE: [&str; 5] = ["nix::", "std::fs", "std::net", "std::process", "std::os::fd::OwnedFd"];

@@ -4,6 +4,7 @@
 mod create;
 mod delete;
 mod exec;
+mod features;
 mod help;
 mod kill;
 mod list;
@@ -70,6 +71,7 @@ const TABLE: &[Entry] = &[
     entry::<create::Create>("create a container"),
     entry::<delete::Delete>("delete what a container holds"),
     entry::<exec::Exec>("run another process in a container"),
+    entry::<features::Features>("print what this runtime can do"),
     entry::<kill::Kill>("send a signal to a container"),
     entry::<list::List>("list containers"),
     entry::<pause::Pause>("suspend all processes of a container"),

@@ -1,5 +1,6 @@
 //! A bundle: a directory that holds config.json, read and checked.
 
+mod hooks;
 mod objects;
 mod paths;
 mod places;
@@ -19,8 +20,15 @@ pub use template::template;
 
 use crate::error::{Error, ErrorKind, Notice, Result};
 
+pub(crate) use hooks::{HOOK_KINDS, hook_lists};
 pub(crate) use paths::below_root;
 pub(crate) use pointer::{item, member};
+
+/// The version of the runtime-spec that this implements.
+pub const SPEC_VERSION: &str = "1.3.0";
+
+/// The first version of the runtime-spec that can be read.
+pub(crate) const SPEC_VERSION_MIN: &str = "1.0.0";
 
 /// The name of the specification in its bundle.
 pub const CONFIG: &str = "config.json";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oci_spec::runtime::{Hook as Entry, Hooks as Lists};
 
-use crate::bundle::{item, member};
+use crate::bundle::{hook_lists, item, member};
 
 /// A program to run at a point of a container's life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,16 +44,9 @@ impl Hooks {
     /// The hooks of a configuration.
     pub fn of(lists: Option<&Lists>) -> Self {
         let Some(lists) = lists else { return Self::default() };
-        #[allow(deprecated, reason = "prestart hooks are deprecated, and what dockerd uses")]
-        let prestart = lists.prestart();
-        Self {
-            prestart: resolve(prestart, "prestart"),
-            create_runtime: resolve(lists.create_runtime(), "createRuntime"),
-            create_container: resolve(lists.create_container(), "createContainer"),
-            start_container: resolve(lists.start_container(), "startContainer"),
-            poststart: resolve(lists.poststart(), "poststart"),
-            poststop: resolve(lists.poststop(), "poststop"),
-        }
+        let [prestart, create_runtime, create_container, start_container, poststart, poststop] =
+            hook_lists(lists).map(|(kind, entries)| resolve(entries, kind));
+        Self { prestart, create_runtime, create_container, start_container, poststart, poststop }
     }
 }
 

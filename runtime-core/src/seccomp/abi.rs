@@ -87,6 +87,11 @@ pub(super) fn find(arch: Arch) -> Option<&'static Abi> {
     ABIS.iter().find(|abi| abi.arch == arch)
 }
 
+/// Every row.
+pub(super) fn all() -> impl Iterator<Item = &'static Abi> {
+    ABIS.iter()
+}
+
 /// The architecture this program was built for; `Native` when there is no row.
 pub(super) fn host() -> Arch {
     const BIG: bool = cfg!(target_endian = "big");

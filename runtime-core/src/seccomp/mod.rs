@@ -21,6 +21,7 @@ mod flags;
 mod hash;
 mod interpret;
 mod intervals;
+pub mod known;
 mod names;
 mod notify;
 mod profile;

@@ -3,21 +3,12 @@
 use oci_spec::runtime::{Hook, Spec};
 
 use super::{Faults, identity, list};
-use crate::bundle::{item, member};
+use crate::bundle::{hook_lists, item, member};
 
 /// config.md, POSIX-platform Hooks.
 pub(super) fn rules(spec: &Spec, faults: &mut Faults) {
     let Some(hooks) = spec.hooks() else { return };
-    #[allow(deprecated, reason = "prestart hooks are deprecated, and what dockerd uses")]
-    let prestart = hooks.prestart();
-    for (kind, entries) in [
-        ("prestart", prestart),
-        ("createRuntime", hooks.create_runtime()),
-        ("createContainer", hooks.create_container()),
-        ("startContainer", hooks.start_container()),
-        ("poststart", hooks.poststart()),
-        ("poststop", hooks.poststop()),
-    ] {
+    for (kind, entries) in hook_lists(hooks) {
         for (index, entry) in list(entries).iter().enumerate() {
             hook(entry, kind, index, faults);
         }
