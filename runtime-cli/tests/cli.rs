@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 const TARE: &str = env!("CARGO_BIN_EXE_tare");
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "create", "delete", "exec", "features", "kill", "list", "pause", "plan", "ps", "resume", "run",
     "spec", "start", "state",
 ];

@@ -1,5 +1,6 @@
 //! The tests, one file a subject.
 
+pub mod annotations;
 pub mod attacks;
 pub mod bad_input;
 pub mod budget;
@@ -29,6 +30,7 @@ pub const ALL: &[Family] = &[
     namespaces::FAMILY,
     net_devices::FAMILY,
     hooks::FAMILY,
+    annotations::FAMILY,
     seccomp::FAMILY,
     cgroups::FAMILY,
     terminal::FAMILY,

@@ -22,6 +22,7 @@ family!("sockets":
     activation_and_preserved_descriptors_stand_in_that_order,
     readiness_is_relayed_to_the_service_manager,
     pidfd_is_sent,
+    annotation_names_a_receiver_of_the_pidfd,
 );
 
 /// Runs a container with two files open from descriptor 3 on.
@@ -136,8 +137,27 @@ fn pidfd_is_sent(ctx: &Context) -> Outcome {
     c.try_create(&["--pidfd-socket", &receiver.path()])?.ok()?;
     let (fd, text) = receiver.receive()?;
     check_eq!(text, "standard", "the message");
+    check_eq!(process_of(&fd)?, c.pid()?, "process of the descriptor");
+    Ok(())
+}
+
+fn annotation_names_a_receiver_of_the_pidfd(ctx: &Context) -> Outcome {
+    let receiver = Receiver::new(&ctx.dir.join("pidfd"))?;
+    let annotations = json!({"run.oci.pidfd_receiver": receiver.path()});
+    let c = Bundle::new(ctx)?.payload(&["true"]).set("/annotations", annotations).container()?;
+    c.create()?;
+    let (fd, _) = receiver.receive()?;
+    check_eq!(process_of(&fd)?, c.pid()?, "process of the descriptor");
+    let annotations = json!({"run.oci.pidfd_receiver": "/no/such/socket"});
+    let c = Bundle::new(ctx)?.payload(&["true"]).set("/annotations", annotations).container()?;
+    let done = c.try_create(&[])?;
+    check!(done.code != 0, "a socket that is not there was taken");
+    done.says(&["/no/such/socket"]).map(drop)
+}
+
+/// The pid behind a pidfd.
+fn process_of(fd: &impl AsRawFd) -> Outcome<i32> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
     let pid = info.lines().find_map(|l| l.strip_prefix("Pid:")).map(str::trim);
-    check_eq!(pid, Some(c.pid()?.to_string().as_str()), "process of the descriptor");
-    Ok(())
+    pid.and_then(|pid| pid.parse().ok()).ok_or_else(|| Stop::fail(format!("no pidfd: {info}")))
 }

@@ -20,7 +20,8 @@ impl Command for Delete {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        context.runtime()?.delete(&self.id, self.force)?;
+        let notices = context.runtime()?.delete(&self.id, self.force)?;
+        context.log.notices(&notices);
         Ok(0)
     }
 }

@@ -64,7 +64,10 @@ impl Run {
 /// Deletes what is left of `container`. Its process has ended with a code of its
 /// own, which a failure here must not hide.
 fn delete(context: &Context, container: &Container) {
-    if let Err(error) = container.delete(true) {
-        context.log.warning(&format!("deleting container {}: {error}", container.id()));
+    match container.delete(true) {
+        Ok(notices) => context.log.notices(&notices),
+        Err(error) => {
+            context.log.warning(&format!("deleting container {}: {error}", container.id()));
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::host::{During, Fault, Host};
 use crate::ops::Call;
 use crate::path::Buffer;
 use crate::sys::{self, Fd, List, flag};
+use crate::wire;
 use core::ffi::CStr;
 
 pub struct Hook {
@@ -14,6 +15,19 @@ pub struct Hook {
     pub timeout_ms: u64,
     pub state_head: &'static CStr,
     pub state_tail: &'static CStr,
+}
+
+/// Files of the host that hooks write to instead.
+#[derive(Default)]
+pub struct Output {
+    stdout: Option<i32>,
+    stderr: Option<i32>,
+}
+
+impl Output {
+    pub fn new(stdout: u64, stderr: u64) -> Self {
+        Self { stdout: wire::descriptor(stdout), stderr: wire::descriptor(stderr) }
+    }
 }
 
 /// What a hook reads and writes: files in memory, so that neither a hook that
@@ -26,10 +40,10 @@ struct Streams {
     failure: Fd,
 }
 
-pub fn run(hook: &Hook, directory: Option<i32>, host: &Host) -> Result<(), Fault> {
+pub fn run(hook: &Hook, directory: Option<i32>, output: &Output, host: &Host) -> Result<(), Fault> {
     let streams = Streams::new(hook)?;
     let Some((pid, pidfd)) = sys::fork_with_pidfd().during(Call::Clone)? else {
-        become_hook(hook, directory, &streams)
+        become_hook(hook, directory, &streams, output)
     };
     let timeout = if hook.timeout_ms == 0 { -1 } else { i32::try_from(hook.timeout_ms).unwrap_or(i32::MAX) };
     let [ended, alone] = sys::poll_either([pidfd.raw(), host.socket()], timeout).during(Call::Poll)?;
@@ -80,8 +94,8 @@ impl Streams {
     }
 }
 
-fn become_hook(hook: &Hook, directory: Option<i32>, streams: &Streams) -> ! {
-    let errno = match prepare(directory, streams) {
+fn become_hook(hook: &Hook, directory: Option<i32>, streams: &Streams, output: &Output) -> ! {
+    let errno = match prepare(directory, streams, output) {
         Ok(()) => sys::execve(hook.path, &hook.args, &hook.env),
         Err(fault) => fault.errno,
     };
@@ -89,12 +103,14 @@ fn become_hook(hook: &Hook, directory: Option<i32>, streams: &Streams) -> ! {
     sys::exit(127)
 }
 
-fn prepare(directory: Option<i32>, streams: &Streams) -> Result<(), Fault> {
+fn prepare(directory: Option<i32>, streams: &Streams, output: &Output) -> Result<(), Fault> {
     if let Some(directory) = directory {
         sys::fchdir(directory).during(Call::Chdir)?;
     }
-    for (stream, file) in [(0, &streams.state), (1, &streams.stdout), (2, &streams.stderr)] {
-        sys::dup_to(file.raw(), stream).during(Call::Dup)?;
+    let stdout = output.stdout.unwrap_or(streams.stdout.raw());
+    let stderr = output.stderr.unwrap_or(streams.stderr.raw());
+    for (stream, file) in [(0, streams.state.raw()), (1, stdout), (2, stderr)] {
+        sys::dup_to(file, stream).during(Call::Dup)?;
     }
     sys::umask(0o022);
     program::close_range(3, u32::MAX, true)

@@ -37,6 +37,7 @@ pub struct State {
     postponed_directory: Option<&'static CStr>,
     program: Option<&'static CStr>,
     home: Buffer,
+    hook_output: hooks::Output,
 }
 
 impl State {
@@ -52,6 +53,7 @@ impl State {
             postponed_directory: None,
             program: None,
             home: Buffer::new(),
+            hook_output: hooks::Output::default(),
         }
     }
 
@@ -123,7 +125,11 @@ impl State {
             Op::Hook { path, args, env, timeout_ms, state_head, state_tail } => {
                 let hook = hooks::Hook { path, args, env, timeout_ms, state_head, state_tail };
                 let directory = if self.pivoted { None } else { Some(self.root()?) };
-                hooks::run(&hook, directory, host)
+                hooks::run(&hook, directory, &self.hook_output, host)
+            }
+            Op::HookOutput { stdout, stderr } => {
+                self.hook_output = hooks::Output::new(stdout, stderr);
+                Ok(())
             }
             Op::PivotRoot {} => self.pivot_root(),
             Op::MoveRoot {} => self.move_root(),

@@ -3,12 +3,15 @@
 use super::record::Record;
 use crate::error::{Error, Result};
 use crate::plan::HostHook;
+use crate::plan::hooks::OutputFile;
 use crate::state;
 use crate::sys::pidfd;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -20,13 +23,12 @@ pub(crate) fn state_of(record: &Record, status: &str, pid: i32) -> String {
     state::with_pid(oci_version, id, status, pid, bundle, annotations)
 }
 
-/// Runs one hook with `state` on its standard input. Input and output are files
-/// in memory: a hook that does not read, or leaves a daemon with its output open,
-/// makes nobody wait.
+/// Runs one hook with `state` on its standard input. Input and output are files,
+/// in memory unless others are named: a hook that does not read, or leaves a
+/// daemon with its output open, makes nobody wait.
 pub(crate) fn run(hook: &HostHook, state: &str, directory: &Path) -> Result<()> {
     let mut input = memory_file()?;
-    let (output, errors) = (memory_file()?, memory_file()?);
-    let io = |error: std::io::Error| Error::io("memfd", &error);
+    let (output, errors) = (Sink::open(&hook.output.stdout)?, Sink::open(&hook.output.stderr)?);
     input.write_all(state.as_bytes()).map_err(io)?;
     input.rewind().map_err(io)?;
     let mut command = Command::new(&hook.path);
@@ -42,31 +44,70 @@ pub(crate) fn run(hook: &HostHook, state: &str, directory: &Path) -> Result<()> 
         command.current_dir(directory);
     }
     command.stdin(Stdio::from(input));
-    command.stdout(Stdio::from(output.try_clone().map_err(io)?));
-    command.stderr(Stdio::from(errors.try_clone().map_err(io)?));
-    match wait(command, hook.timeout_ms)? {
-        Outcome::Ended(status) if status.success() => Ok(()),
-        Outcome::Ended(status) => {
-            Err(hook.failed(&status_text(status), &text(output), &text(errors)))
-        }
-        Outcome::TimedOut(after) => {
-            let why = format!("hook ran past specified timeout of {:.1}s", after.as_secs_f64());
-            Err(hook.failed(&why, &text(output), &text(errors)))
-        }
+    command.stdout(output.stdio()?).stderr(errors.stdio()?);
+    let why = match wait(command, hook.timeout_ms)? {
+        Outcome::Ended(status) if status.success() => return Ok(()),
+        Outcome::Ended(status) => status_text(status),
+        Outcome::TimedOut(milliseconds) => HostHook::past_timeout(milliseconds),
         Outcome::NotStarted(error) => {
-            let why = format!(
-                "{}: {}",
-                hook.path,
-                crate::error::errno_text(error.raw_os_error().unwrap_or(0))
-            );
-            Err(hook.failed(&why, "", ""))
+            let reason = crate::error::errno_text(error.raw_os_error().unwrap_or(0));
+            format!("{}: {reason}", hook.path)
+        }
+    };
+    Err(hook.failed(&why, &output.text(), &errors.text()))
+}
+
+/// What a hook writes to.
+enum Sink {
+    /// Kept for the error of a hook that fails.
+    Memory(File),
+    /// The user's to read.
+    Named(File),
+}
+
+impl Sink {
+    fn open(named: &Option<OutputFile>) -> Result<Self> {
+        match named {
+            Some(file) => open_output(file).map(Self::Named),
+            None => memory_file().map(Self::Memory),
         }
     }
+
+    fn stdio(&self) -> Result<Stdio> {
+        let (Self::Memory(file) | Self::Named(file)) = self;
+        file.try_clone().map(Stdio::from).map_err(io)
+    }
+
+    /// The start of what the hook wrote.
+    fn text(self) -> String {
+        const MOST: u64 = 4096;
+        let Self::Memory(mut file) = self else { return String::new() };
+        let mut bytes = Vec::new();
+        let _ = file.rewind().and_then(|()| file.take(MOST).read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).trim_end().to_owned()
+    }
+}
+
+/// A file that hooks append to. One that would have to be waited for, a fifo
+/// without a reader, is refused.
+pub(crate) fn open_output(output: &OutputFile) -> Result<File> {
+    let fault = |error: std::io::Error| {
+        Error::io("open", &error)
+            .path(&output.path)
+            .at(output.pointer.as_str())
+            .context("opening the output of hooks")
+    };
+    let mut options = File::options();
+    options.append(true).create(true).mode(0o700).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = options.open(&output.path).map_err(fault)?;
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map_err(|errno| fault(errno.into()))?;
+    Ok(file)
 }
 
 enum Outcome {
     Ended(ExitStatus),
-    TimedOut(Duration),
+    /// After so many milliseconds.
+    TimedOut(u64),
     NotStarted(std::io::Error),
 }
 
@@ -75,9 +116,10 @@ fn wait(mut command: Command, timeout_ms: Option<u64>) -> Result<Outcome> {
         Ok(child) => child,
         Err(error) => return Ok(Outcome::NotStarted(error)),
     };
-    if let Some(timeout) = timeout_ms.map(Duration::from_millis) {
+    if let Some(timeout) = timeout_ms {
+        let deadline = Instant::now() + Duration::from_millis(timeout);
         let ended = pidfd::open(child.id().cast_signed())
-            .and_then(|pidfd| pidfd::wait_ended(pidfd.as_fd(), Instant::now() + timeout));
+            .and_then(|pidfd| pidfd::wait_ended(pidfd.as_fd(), deadline));
         if ended != Ok(true) {
             let _ = child.kill();
             let _ = child.wait();
@@ -87,18 +129,14 @@ fn wait(mut command: Command, timeout_ms: Option<u64>) -> Result<Outcome> {
     child.wait().map(Outcome::Ended).map_err(|error| Error::io("waitid", &error))
 }
 
+fn io(error: std::io::Error) -> Error {
+    Error::io("memfd", &error)
+}
+
 fn memory_file() -> Result<File> {
     memfd_create(c"hook", MFdFlags::MFD_CLOEXEC)
         .map(File::from)
         .map_err(|errno| Error::os("memfd_create", errno as i32))
-}
-
-/// The start of what a hook wrote.
-fn text(mut file: File) -> String {
-    const MOST: u64 = 4096;
-    let mut bytes = Vec::new();
-    let _ = file.rewind().and_then(|()| file.take(MOST).read_to_end(&mut bytes));
-    String::from_utf8_lossy(&bytes).trim_end().to_owned()
 }
 
 fn status_text(status: ExitStatus) -> String {
@@ -112,6 +150,7 @@ fn status_text(status: ExitStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::hooks::Output;
 
     fn hook(script: &str, timeout_ms: Option<u64>) -> HostHook {
         let args = ["sh", "-c", script].map(str::to_owned).to_vec();
@@ -122,6 +161,7 @@ mod tests {
             args,
             env: None,
             timeout_ms,
+            output: Output::default(),
         }
     }
 

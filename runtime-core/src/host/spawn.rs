@@ -2,7 +2,7 @@
 
 use super::cgroup::LiveCgroup;
 use super::channel::Channel;
-use super::image;
+use super::{hooks, image};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::Cgroup;
 use crate::plan::ops::slot;
@@ -232,6 +232,9 @@ fn open_for<'a>(
                     .with_kind(ErrorKind::InvalidArgument)
             })?;
             Ok(Handed::Number(number))
+        }
+        Descriptor::HookOutput(output) => {
+            Ok(Handed::Owned(above(hooks::open_output(output)?.into(), lowest)?))
         }
         Descriptor::Tree { source, recursive, pointer } => {
             let tree = sys::mount::open_tree(source, *recursive).map_err(|error| {

@@ -2,7 +2,7 @@
 
 use super::status::{First, first, status};
 use super::{Container, Runtime, cgroup_of, check_id};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::cgroup::LiveCgroup;
 use crate::host::record::{Directory, Phase, Record};
 use crate::host::{hooks, resctrl, unmount};
@@ -20,14 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Runtime {
     /// Deletes what there is of a container, whatever its state. With `force` a
     /// running one is killed, one whose record is damaged goes as well, and one
-    /// that is not there is no error.
+    /// that is not there is no error. What comes back are the failures of its
+    /// poststop hooks, which keep nothing from being deleted.
     ///
     /// # Errors
     /// `NotFound`; `StillRunning`; what could not be removed.
-    pub fn delete(&self, id: &str, force: bool) -> Result<()> {
+    pub fn delete(&self, id: &str, force: bool) -> Result<Vec<Notice>> {
         check_id(id)?;
         let directory = match Directory::open(self.root(), id) {
-            Err(error) if force && error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if force && error.kind() == ErrorKind::NotFound => {
+                return Ok(Vec::new());
+            }
             directory => directory?,
         };
         match directory.load() {
@@ -38,7 +41,7 @@ impl Runtime {
                 directory.lock(PATIENCE)?;
                 match directory.load() {
                     Ok(record) => delete_locked(&directory, &record, true),
-                    Err(_) => directory.remove(),
+                    Err(_) => directory.remove().map(|()| Vec::new()),
                 }
             }
         }
@@ -46,16 +49,16 @@ impl Runtime {
 }
 
 impl Container {
-    /// Deletes a stopped container; with `force` any.
+    /// Deletes a stopped container; with `force` any. See [`Runtime::delete`].
     ///
     /// # Errors
     /// `StillRunning`; `NotFound`; what could not be removed.
-    pub fn delete(&self, force: bool) -> Result<()> {
+    pub fn delete(&self, force: bool) -> Result<Vec<Notice>> {
         Runtime::new(&self.root).delete(&self.id, force)
     }
 }
 
-fn delete(directory: &Directory, record: &Record, force: bool) -> Result<()> {
+fn delete(directory: &Directory, record: &Record, force: bool) -> Result<Vec<Notice>> {
     if record.phase == Phase::Created {
         return delete_locked(directory, record, force);
     }
@@ -67,7 +70,7 @@ fn delete(directory: &Directory, record: &Record, force: bool) -> Result<()> {
             match directory.load() {
                 Ok(record) => delete_locked(directory, &record, true),
                 // Its creator gave up meanwhile, and took everything back.
-                Err(_) => Ok(()),
+                Err(_) => Ok(Vec::new()),
             }
         }
     }
@@ -78,7 +81,7 @@ fn not_stopped(record: &Record, status: Status) -> Error {
     Error::new(ErrorKind::StillRunning, text)
 }
 
-fn delete_locked(directory: &Directory, record: &Record, force: bool) -> Result<()> {
+fn delete_locked(directory: &Directory, record: &Record, force: bool) -> Result<Vec<Notice>> {
     if record.phase == Phase::Created {
         match status(directory, record)? {
             Status::Stopped => {}
@@ -108,7 +111,7 @@ fn kill(record: &Record) -> Result<()> {
 
 /// What is left of a container whose first process has ended: its cgroup with
 /// stragglers, its poststop hooks, its directory. Can be interrupted and begun anew.
-pub(super) fn destroy(directory: &Directory, record: &Record) -> Result<()> {
+pub(super) fn destroy(directory: &Directory, record: &Record) -> Result<Vec<Notice>> {
     reap(record);
     if let Some(cgroup) = cgroup_of(record)? {
         remove_cgroup(&cgroup, record)?;
@@ -116,15 +119,17 @@ pub(super) fn destroy(directory: &Directory, record: &Record) -> Result<()> {
     if let Some(group) = &record.resctrl {
         resctrl::remove(group)?;
     }
-    let Ok(config) = directory.load_config() else { return directory.remove() };
-    let failed = crate::bundle::parse_spec(&config).and_then(|(spec, _)| {
+    let Ok(config) = directory.load_config() else {
+        return directory.remove().map(|()| Vec::new());
+    };
+    let done = crate::bundle::parse_spec(&config).and_then(|(spec, _)| {
         if !record.own_mounts {
             unmount::all(&record.rootfs, &spec)?;
         }
-        poststop(record, &spec)
+        Ok(poststop(record, &spec))
     });
     directory.remove()?;
-    failed
+    done
 }
 
 /// Of an embedder the first process is a child, which must not stay a zombie.
@@ -157,13 +162,14 @@ fn remove_cgroup(cgroup: &LiveCgroup, record: &Record) -> Result<()> {
     cgroup.remove(PATIENCE)
 }
 
-fn poststop(record: &Record, spec: &Spec) -> Result<()> {
-    let hooks = Hooks::of(spec.hooks().as_ref()).poststop;
+/// All of them run; those that fail are told of (runtime.md, Lifecycle, 13).
+fn poststop(record: &Record, spec: &Spec) -> Vec<Notice> {
+    let Hooks { poststop, output, .. } = Hooks::of(spec, &record.bundle);
     let state = hooks::state_of(record, "stopped", 0);
-    // Each has its chance; the first failure is reported.
-    let results = hooks.iter().enumerate();
-    let results = results.map(|(index, hook)| {
-        hooks::run(&host_hook("poststop", index, hook), &state, &record.bundle)
-    });
-    results.fold(Ok(()), Result::and)
+    let run = |(index, hook)| {
+        let hook = host_hook("poststop", index, hook, &output);
+        let failed = hooks::run(&hook, &state, &record.bundle).err()?;
+        Some(Notice::new("", failed.to_string()))
+    };
+    poststop.iter().enumerate().filter_map(run).collect()
 }

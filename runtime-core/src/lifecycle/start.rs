@@ -1,6 +1,6 @@
 //! `start`.
 
-use super::status::{first, status};
+use super::status::{First, first, status};
 use super::{Container, StartOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::channel::{Channel, PATIENCE};
@@ -13,6 +13,7 @@ use crate::state::Status;
 use crate::sys::pidfd;
 use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 impl Container {
     /// Lets a created container become its program. Comes back once it has.
@@ -37,10 +38,11 @@ impl Container {
             options.notify_socket.as_deref().filter(|_| directory.exists(notify::DIRECTORY));
         let socket = supervisor.map(|_| notify::listen(&directory)).transpose()?;
         let spec = self.spec()?;
-        self.open_gate(&directory, &spec)?;
+        self.open_gate(&directory, &record, &spec, &waiting)?;
         if let Err(error) = poststart(&record, &spec) {
-            // The spec asks for an error and a stopped container (config.md, Poststart).
+            // An error and a stopped container (runtime.md, Lifecycle, 9).
             let _ = pidfd::send_signal(waiting.pidfd.as_fd(), libc::SIGKILL);
+            let _ = pidfd::wait_ended(waiting.pidfd.as_fd(), Instant::now() + PATIENCE);
             return Err(error);
         }
         match (&socket, supervisor) {
@@ -52,13 +54,19 @@ impl Container {
     }
 
     /// Says go, and hears what fails before the program runs.
-    fn open_gate(&self, directory: &Directory, spec: &Spec) -> Result<()> {
+    fn open_gate(
+        &self,
+        directory: &Directory,
+        record: &Record,
+        spec: &Spec,
+        waiting: &First,
+    ) -> Result<()> {
         let knocker =
             sockets::knock(&directory.short_name(GATE)).map_err(|error| match error.errno() {
                 Some(libc::ECONNREFUSED | libc::ENOENT) => stopped(),
                 _ => error,
             })?;
-        let unlimited = Hooks::of(spec.hooks().as_ref())
+        let unlimited = Hooks::of(spec, &record.bundle)
             .start_container
             .iter()
             .any(|hook| hook.timeout.is_none());
@@ -66,6 +74,8 @@ impl Container {
         channel.go()?;
         while let Some(heard) = channel.hear()? {
             if heard.fact == Fact::Failed {
+                // It is about to end: a stopped container from here on.
+                let _ = pidfd::wait_ended(waiting.pidfd.as_fd(), Instant::now() + PATIENCE);
                 let step = self.step_at(directory, heard.message.op);
                 return Err(blame(step.as_ref(), heard.message, &heard.words));
             }
@@ -120,8 +130,9 @@ fn refuse_unless_created(status: Status) -> Result<()> {
 /// The poststart hooks, once the program runs.
 pub(super) fn poststart(record: &Record, spec: &Spec) -> Result<()> {
     let state = hooks::state_of(record, "running", record.pid);
-    for (index, hook) in Hooks::of(spec.hooks().as_ref()).poststart.iter().enumerate() {
-        hooks::run(&host_hook("poststart", index, hook), &state, &record.bundle)?;
+    let Hooks { poststart, output, .. } = Hooks::of(spec, &record.bundle);
+    for (index, hook) in poststart.iter().enumerate() {
+        hooks::run(&host_hook("poststart", index, hook, &output), &state, &record.bundle)?;
     }
     Ok(())
 }

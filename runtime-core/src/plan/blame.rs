@@ -2,6 +2,7 @@
 //! config.json. Where engines and people know runc's words, these are the words.
 
 use super::HostHook;
+use super::hooks::Output;
 use super::ops::{Call, Message, Op};
 use super::step::{Action, Step};
 use crate::error::{Error, ErrorKind, errno_text};
@@ -17,7 +18,9 @@ pub(crate) fn blame(step: Option<&Step>, message: Message, words: &[u8]) -> Erro
         return os(call).context("init");
     };
     let error = match op {
-        Op::Hook { .. } => hook_failed(pointer, message, words),
+        Op::Hook { path, timeout_ms, .. } => {
+            hook_failed(&path.to_string(), *timeout_ms, pointer, message, words)
+        }
         Op::FindExecutable { .. } | Op::Exec { .. } => exec_failed(op, message),
         Op::Sync { .. } => os(call).context("init"),
         Op::Rlimit { resource, .. } => {
@@ -134,20 +137,27 @@ fn base_name(path: &str) -> &str {
 }
 
 /// A hook that init ran failed: what it wrote came along.
-fn hook_failed(pointer: &str, message: Message, words: &[u8]) -> Error {
+fn hook_failed(
+    path: &str,
+    timeout_ms: u64,
+    pointer: &str,
+    message: Message,
+    words: &[u8],
+) -> Error {
     let mut parts = words
         .splitn(2, |byte| *byte == 0)
         .map(|part| String::from_utf8_lossy(part).trim_end().to_owned());
     let (output, errors) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let status = i32::try_from(message.value).unwrap_or(-1);
     let why = match message.call {
-        call if call == Call::HookTimeout as u32 => "hook ran past specified timeout".to_owned(),
+        call if call == Call::HookTimeout as u32 => HostHook::past_timeout(timeout_ms),
         call if call == Call::HookExit as u32 && libc::WIFSIGNALED(status) => {
             format!("signal {}", libc::WTERMSIG(status))
         }
         call if call == Call::HookExit as u32 => {
             format!("exit status {}", libc::WEXITSTATUS(status))
         }
+        call if call == Call::Execve as u32 => format!("{path}: {}", errno_text(message.errno)),
         call => format!("{}: {}", Call::name(call), errno_text(message.errno)),
     };
     let mut place = pointer.rsplit('/');
@@ -163,6 +173,7 @@ fn hook_failed(pointer: &str, message: Message, words: &[u8]) -> Error {
         args: Vec::new(),
         env: None,
         timeout_ms: None,
+        output: Output::default(),
     };
     hook.failed(&why, &output, &errors)
 }

@@ -1,11 +1,11 @@
 //! The plan of a new container, told once from the record to execve.
 
 use super::cgroup::{CgroupPlan, CgroupRequest, Part};
-use super::hooks::{Hook, Hooks};
+use super::hooks::{Hook, Hooks, Output, OutputFile};
 use super::namespaces::Namespaces;
-use super::ops::{Op, point};
+use super::ops::{NO_SLOT, Op, point};
 use super::process::Program;
-use super::{Facts, HostHook, HostOp, Plan, enter, inside, process, resctrl, rootfs};
+use super::{Descriptor, Facts, HostHook, HostOp, Plan, enter, inside, process, resctrl, rootfs};
 use crate::bundle::Bundle;
 use crate::error::Result;
 use oci_spec::runtime::{Linux, Spec};
@@ -97,7 +97,7 @@ pub fn container(request: &Request<'_>) -> Result<Plan> {
         spec,
         linux,
         namespaces: Namespaces::of(entries),
-        hooks: Hooks::of(spec.hooks().as_ref()),
+        hooks: Hooks::of(spec, request.bundle.dir()),
         cgroup: None,
     };
     cgroup(&mut plan, &mut parts)?;
@@ -150,11 +150,12 @@ fn before_pivot(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     let hooks = &parts.hooks;
     if !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty() {
         plan.sync(point::MOUNTED, |plan| {
-            host_hooks(plan, "prestart", &hooks.prestart);
-            host_hooks(plan, "createRuntime", &hooks.create_runtime);
+            host_hooks(plan, "prestart", &hooks.prestart, &hooks.output);
+            host_hooks(plan, "createRuntime", &hooks.create_runtime, &hooks.output);
             Ok(())
         })?;
     }
+    inside_output(plan, hooks);
     for hook in &hooks.create_container {
         let op = init_hook(hook, parts, "creating", None);
         plan.init(hook.pointer.as_str(), op);
@@ -162,14 +163,34 @@ fn before_pivot(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     Ok(())
 }
 
-fn host_hooks(plan: &mut Plan, kind: &'static str, hooks: &[Hook]) {
+/// Files of the host for hooks that init will run.
+fn inside_output(plan: &mut Plan, hooks: &Hooks) {
+    if hooks.create_container.is_empty() && hooks.start_container.is_empty() {
+        return;
+    }
+    let Output { stdout, stderr } = &hooks.output;
+    let Some(first) = stdout.as_ref().or(stderr.as_ref()) else { return };
+    let mut slot = |file: &Option<OutputFile>| match file {
+        Some(file) => plan.descriptor(Descriptor::HookOutput(file.clone())),
+        None => NO_SLOT,
+    };
+    let op = Op::HookOutput { stdout: slot(stdout), stderr: slot(stderr) };
+    plan.init(first.pointer.as_str(), op);
+}
+
+fn host_hooks(plan: &mut Plan, kind: &'static str, hooks: &[Hook], output: &Output) {
     for (index, hook) in hooks.iter().enumerate() {
-        plan.host(hook.pointer.as_str(), HostOp::Hook(host_hook(kind, index, hook)));
+        plan.host(hook.pointer.as_str(), HostOp::Hook(host_hook(kind, index, hook, output)));
     }
 }
 
 /// A hook for the host side to run.
-pub(crate) fn host_hook(kind: &'static str, index: usize, hook: &Hook) -> HostHook {
+pub(crate) fn host_hook(
+    kind: &'static str,
+    index: usize,
+    hook: &Hook,
+    output: &Output,
+) -> HostHook {
     HostHook {
         kind,
         index,
@@ -177,6 +198,7 @@ pub(crate) fn host_hook(kind: &'static str, index: usize, hook: &Hook) -> HostHo
         args: hook.args.clone(),
         env: hook.env.clone(),
         timeout_ms: hook.timeout.map(milliseconds),
+        output: output.clone(),
     }
 }
 

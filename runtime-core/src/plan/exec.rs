@@ -1,6 +1,7 @@
 //! The plan of a process in a container that is there: another way in, the same
 //! way to execve.
 
+use super::annotations;
 use super::cgroup::Cgroup;
 use super::clone_flags::{CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
 use super::namespaces::{Namespaces, names_of};
@@ -89,10 +90,11 @@ pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
         user_namespace: namespaces.has(CLONE_NEWUSER),
         linux,
         first: false,
-        keep_groups: false,
+        keep_groups: annotations::keep_groups(request.spec),
         end: End::Exec,
         pid_file: request.pid_file.clone(),
         pidfd_socket: request.pidfd_socket.clone(),
+        pidfd_receiver: None,
         console_socket: request.console_socket.clone(),
         handed_on: request.handed_on,
         listen_fds: 0,

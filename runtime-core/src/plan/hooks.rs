@@ -1,9 +1,12 @@
 //! Hooks, ready to be run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oci_spec::runtime::{Hook as Entry, Hooks as Lists};
+use oci_spec::runtime::{Hook as Entry, Spec};
+use serde::Serialize;
+
+use super::annotations::{self, HOOKS_STDERR, HOOKS_STDOUT};
 
 use crate::bundle::{hook_lists, item, member};
 
@@ -22,6 +25,25 @@ pub struct Hook {
     pub pointer: String,
 }
 
+/// A file that hooks append to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutputFile {
+    /// The file, made if it is not there.
+    pub path: PathBuf,
+    /// Where the configuration says so.
+    pub pointer: String,
+}
+
+/// Where hooks write. What no file is named for is kept for the error of a hook
+/// that fails.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// `run.oci.hooks.stdout`.
+    pub stdout: Option<OutputFile>,
+    /// `run.oci.hooks.stderr`.
+    pub stderr: Option<OutputFile>,
+}
+
 /// The hooks of a container by kind, each in the order in which they are run
 /// (config.md, POSIX-platform Hooks).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,16 +60,35 @@ pub struct Hooks {
     pub poststart: Vec<Hook>,
     /// By the runtime, after the container is deleted.
     pub poststop: Vec<Hook>,
+    /// Where all of them write.
+    pub output: Output,
 }
 
 impl Hooks {
-    /// The hooks of a configuration.
-    pub fn of(lists: Option<&Lists>) -> Self {
-        let Some(lists) = lists else { return Self::default() };
+    /// The hooks of the configuration in the bundle at `bundle`.
+    pub fn of(spec: &Spec, bundle: &Path) -> Self {
+        let Some(lists) = spec.hooks() else { return Self::default() };
         let [prestart, create_runtime, create_container, start_container, poststart, poststop] =
             hook_lists(lists).map(|(kind, entries)| resolve(entries, kind));
-        Self { prestart, create_runtime, create_container, start_container, poststart, poststop }
+        let output = Output {
+            stdout: output_file(spec, HOOKS_STDOUT, bundle),
+            stderr: output_file(spec, HOOKS_STDERR, bundle),
+        };
+        Self {
+            prestart,
+            create_runtime,
+            create_container,
+            start_container,
+            poststart,
+            poststop,
+            output,
+        }
     }
+}
+
+fn output_file(spec: &Spec, name: &str, bundle: &Path) -> Option<OutputFile> {
+    let path = annotations::value(spec, name)?;
+    Some(OutputFile { path: bundle.join(path), pointer: annotations::pointer(name) })
 }
 
 fn resolve(entries: &Option<Vec<Entry>>, kind: &str) -> Vec<Hook> {
@@ -72,20 +113,34 @@ fn hook(entry: &Entry, pointer: String) -> Hook {
 mod tests {
     use super::*;
 
+    fn hooks(text: &str) -> Hooks {
+        let (spec, _) = crate::bundle::parse_spec(text.as_bytes()).unwrap();
+        Hooks::of(&spec, Path::new("/bundle"))
+    }
+
     #[test]
     fn a_hook_without_arguments_gets_its_path_as_argument_0() {
-        let lists: Lists = serde_json::from_str(
-            r#"{"prestart":[{"path":"/a"}],
-                "poststop":[{"path":"/b"},{"path":"/c","args":["x","y"],"env":[],"timeout":3}]}"#,
-        )
-        .unwrap();
-        let hooks = Hooks::of(Some(&lists));
+        let hooks = hooks(
+            r#"{"hooks":{"prestart":[{"path":"/a"}],
+                "poststop":[{"path":"/b"},{"path":"/c","args":["x","y"],"env":[],"timeout":3}]}}"#,
+        );
         assert_eq!(hooks.prestart[0].args, ["/a"]);
         assert_eq!((hooks.prestart[0].env.as_ref(), hooks.prestart[0].timeout), (None, None));
         let last = &hooks.poststop[1];
         assert_eq!((last.args.len(), last.env.as_deref()), (2, Some(&[][..])));
         assert_eq!(last.timeout, Some(Duration::from_secs(3)));
         assert_eq!(last.pointer, "/hooks/poststop/1");
-        assert_eq!(Hooks::of(None), Hooks::default());
+        assert_eq!(Hooks::of(&Spec::default(), Path::new("/b")), Hooks::default());
+    }
+
+    #[test]
+    fn files_for_their_output_are_relative_to_the_bundle() {
+        let hooks = hooks(
+            r#"{"hooks":{},"annotations":{"run.oci.hooks.stdout":"out","run.oci.hooks.stderr":"/err"}}"#,
+        );
+        let stdout = hooks.output.stdout.unwrap();
+        assert_eq!(stdout.path, Path::new("/bundle/out"));
+        assert_eq!(stdout.pointer, "/annotations/run.oci.hooks.stdout");
+        assert_eq!(hooks.output.stderr.unwrap().path, Path::new("/err"));
     }
 }

@@ -2,6 +2,7 @@
 //! to an immutable list of operations. Nothing below this folder makes a system
 //! call.
 
+mod annotations;
 pub mod bitmask;
 mod blame;
 pub mod capabilities;

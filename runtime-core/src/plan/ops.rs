@@ -208,6 +208,8 @@ operations! {
     /// Flags (MS_*) for the mount at `target` and all mounts below it. `below` names
     /// those, for kernels that cannot change a whole tree at once.
     TreeFlags = 56 { target: Text, below: List, flags: Word }
+    /// Hooks write to the files in these slots; to memory where there is none.
+    HookOutput = 85 { stdout: Word, stderr: Word }
     /// A resource limit of its own.
     Rlimit = 55 { resource: Word, soft: Word, hard: Word }
 }

@@ -1,6 +1,7 @@
 //! Becoming the program. Create and exec end in the same steps: two ways to the
 //! same privileges is how seccomp and capabilities get lost in one of them.
 
+use super::annotations::{self, PIDFD_RECEIVER};
 use super::capabilities::{self, CapabilitySets};
 use super::clone_flags::CLONE_NEWUSER;
 use super::container::{Parts, init_hook};
@@ -34,6 +35,8 @@ pub(super) struct Program<'a> {
     pub(super) end: End<'a>,
     pub(super) pid_file: Option<PathBuf>,
     pub(super) pidfd_socket: Option<PathBuf>,
+    /// `run.oci.pidfd_receiver`.
+    pub(super) pidfd_receiver: Option<PathBuf>,
     pub(super) console_socket: Option<PathBuf>,
     /// Descriptors handed on from 3, and how many of them by socket activation.
     pub(super) handed_on: u32,
@@ -58,8 +61,6 @@ impl<'a> Program<'a> {
             Error::config("/process", "process property must not be empty")
                 .hint("say what the container runs")
         })?;
-        let annotation =
-            |name: &str| parts.spec.annotations().as_ref().and_then(|all| all.get(name));
         Ok(Self {
             process,
             base: "/process",
@@ -67,11 +68,12 @@ impl<'a> Program<'a> {
             user_namespace: parts.namespaces.has(CLONE_NEWUSER),
             linux: parts.linux,
             first: true,
-            keep_groups: annotation("run.oci.keep_original_groups")
-                .is_some_and(|value| value == "1"),
+            keep_groups: annotations::keep_groups(parts.spec),
             end: if request.run { End::Run(parts) } else { End::Gate(parts) },
             pid_file: request.pid_file.clone(),
             pidfd_socket: request.pidfd_socket.clone(),
+            pidfd_receiver: annotations::value(parts.spec, PIDFD_RECEIVER)
+                .map(|path| request.bundle.dir().join(path)),
             console_socket: request.console_socket.clone(),
             handed_on: request.handed_on,
             listen_fds: request.listen_fds,
@@ -356,6 +358,10 @@ fn ready(plan: &mut Plan, program: &Program<'_>) {
     if let Some(socket) = &program.pidfd_socket {
         let payload = if program.first { "standard" } else { "setns" };
         plan.host("", HostOp::SendPidfd { socket: socket.clone(), payload });
+    }
+    if let Some(socket) = &program.pidfd_receiver {
+        let pointer = annotations::pointer(PIDFD_RECEIVER);
+        plan.host(pointer, HostOp::SendPidfd { socket: socket.clone(), payload: " " });
     }
     if let Some(path) = &program.pid_file {
         plan.host("", HostOp::PidFile(path.clone()));

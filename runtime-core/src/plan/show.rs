@@ -231,6 +231,12 @@ pub(super) fn init_op(op: &Op) -> String {
             let place = if *mount == 1 { " on /dev/console" } else { "" };
             format!("open a terminal{place}, {width} by {height}")
         }
+        Op::HookOutput { stdout, stderr } => {
+            let named = [(stdout, "stdout"), (stderr, "stderr")];
+            let named = named.into_iter().filter(|(slot, _)| **slot != super::ops::NO_SLOT);
+            let names: Vec<_> = named.map(|(_, name)| name).collect();
+            format!("let hooks append to the files given as {}", names.join(" and "))
+        }
         Op::Hook { path, args, .. } => format!("run hook {path}: {}", words(args)),
         Op::PivotRoot {} => "pivot_root to the rootfs".to_owned(),
         Op::MoveRoot {} => "move the rootfs over /".to_owned(),

@@ -1,6 +1,7 @@
 //! A plan: what is to be done, by which side, in what order, and why.
 
 use super::cgroup::{CgroupPlan, Part};
+use super::hooks::{Output, OutputFile};
 use super::ops::{MAGIC, Op, slot};
 use super::resctrl::ResctrlGroup;
 use super::wire::Writer;
@@ -24,9 +25,17 @@ pub struct HostHook {
     pub env: Option<Vec<String>>,
     /// Milliseconds until it is killed.
     pub timeout_ms: Option<u64>,
+    /// Where it writes.
+    pub output: Output,
 }
 
 impl HostHook {
+    /// Why one failed that was killed, in runc's words.
+    pub(crate) fn past_timeout(timeout_ms: u64) -> String {
+        let seconds = std::time::Duration::from_millis(timeout_ms).as_secs_f64();
+        format!("hook ran past specified timeout of {seconds:.1}s")
+    }
+
     /// The words that users of runc know, whichever side ran the hook.
     pub(crate) fn failed(&self, why: &str, output: &str, errors: &str) -> Error {
         let Self { kind, index, .. } = self;
@@ -172,6 +181,8 @@ pub enum Descriptor {
         /// The mount's place in config.json.
         pointer: String,
     },
+    /// A file that hooks append to.
+    HookOutput(OutputFile),
 }
 
 /// Everything that creating a container, or executing a process in one, will do.
