@@ -84,6 +84,7 @@ impl<'a> Execution<'a> {
                 Ok(Outcome { init, console: self.console.take() })
             }
             Err(error) => {
+                let error = self.unless_out_of_memory(error);
                 self.find_child();
                 if self.cgroup.is_none() {
                     // Not made yet, so perhaps that of others: no undoing must touch it.
@@ -98,6 +99,21 @@ impl<'a> Execution<'a> {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Whatever failed, it did for want of memory if the kernel killed in the new cgroup.
+    fn unless_out_of_memory(&self, error: Error) -> Error {
+        let made = self.cgroup.as_ref().filter(|_| self.directory.is_some());
+        let kills = |live: &LiveCgroup| live.stats().ok()?.memory.map(|memory| memory.oom_kills);
+        match made.and_then(kills) {
+            None | Some(0) => error,
+            Some(_) => Error::new(
+                ErrorKind::NotRunning,
+                "container init was OOM-killed (memory limit too low?)",
+            )
+            .at("/linux/resources/memory/limit")
+            .hint("give a higher limit"),
         }
     }
 

@@ -122,7 +122,7 @@ fn cgroup(plan: &mut Plan, parts: &mut Parts<'_>) -> Result<()> {
         resources: parts.linux.and_then(|linux| linux.resources().as_ref()),
         systemd: parts.request.systemd_cgroup,
         rootless: parts.request.rootless,
-        owner: None,
+        owner: super::cgroup::owner(parts),
     })?;
     plan.notices.extend(cgroup.notices.iter().cloned());
     parts.cgroup = Some(cgroup.cgroup.clone());

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::{LiveCgroup, file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::{CgroupOp, CgroupPlan, Directory};
-use crate::plan::resources::{Limits, Missing, Present, Write};
+use crate::plan::resources::{Limits, Missing, NotBelow, Present, Write};
 
 /// Carries out writes one after the other; lines for the same file share a
 /// descriptor.
@@ -118,21 +118,21 @@ impl<'a> Writer<'a> {
     }
 
     fn check_usage(&self, directory: &Directory, write: &Write) -> Result<()> {
-        let Some(usage_file) = write.not_below else { return Ok(()) };
-        let path = format!("{}/{usage_file}", directory.relative());
-        let usage = match file::read_short(self.live.base(), &path) {
-            Ok(text) => text.parse().unwrap_or(0u64),
-            Err(Errno::ENOENT) => return Ok(()),
-            Err(errno) => return Err(self.live.failed("read", errno, &path)),
-        };
-        match write.value.parse::<u64>() {
-            Ok(limit) if limit < usage => Err(Error::config(
-                write.pointer.clone(),
-                format!("rejecting memory limit {limit} because memory usage {usage} exceeds it"),
+        let Some(NotBelow { usage, limit }) = write.not_below else { return Ok(()) };
+        match self.number(directory, usage) {
+            Some(usage) if limit <= usage => Err(Error::config(
+                "/linux/resources/memory/limit",
+                format!("rejecting memory limit {limit} <= usage {usage}"),
             )
             .hint("give a higher limit, or unset checkBeforeUpdate")),
+            // What cannot be read is for the kernel to judge.
             _ => Ok(()),
         }
+    }
+
+    fn number(&self, directory: &Directory, file: &str) -> Option<u64> {
+        let path = format!("{}/{file}", directory.relative());
+        file::read_short(self.live.base(), &path).ok()?.parse().ok()
     }
 
     /// The writes that had to wait for the others, once more.
@@ -146,40 +146,103 @@ impl<'a> Writer<'a> {
 
     fn refused(&self, directory: &Directory, write: &Write, errno: Errno) -> Error {
         let path = format!("{}/{}", directory.relative(), write.file);
-        let error = self
-            .live
-            .failed("write", errno, &path)
-            .at(write.pointer.clone())
-            .context(format!("setting cgroup {}: {write}", write.controller));
-        match hint(directory, write, errno) {
+        let error = self.live.failed("write", errno, &path).at(write.pointer.clone());
+        let error = error.context(self.what_failed(directory, write, errno));
+        match self.hint(directory, write, errno) {
             Some(hint) => error.hint(hint),
             None => error,
         }
     }
+
+    /// In runc's words, where it has some.
+    fn what_failed(&self, directory: &Directory, write: &Write, errno: Errno) -> String {
+        let Write { controller, file, value, .. } = write;
+        let number = |file| self.number(directory, file).unwrap_or(0);
+        if write.pointer.starts_with("/linux/resources/unified/") {
+            return match self.lacks_controller(directory, write, errno) {
+                true => format!(
+                    "unified resource {file:?} can't be set: controller {controller:?} not available"
+                ),
+                false => format!("unable to set unified resource {file:?} to {value:?}"),
+            };
+        }
+        match (file.as_ref(), errno) {
+            ("memory.limit_in_bytes", Errno::EBUSY) => format!(
+                "unable to set memory limit to {value} (current usage: {}, peak usage: {})",
+                number("memory.usage_in_bytes"),
+                number("memory.max_usage_in_bytes"),
+            ),
+            _ => format!("setting cgroup {controller}: {write}"),
+        }
+    }
+
+    /// Whether a v2 file is missing because no cgroup above passes its controller on.
+    fn lacks_controller(&self, directory: &Directory, write: &Write, errno: Errno) -> bool {
+        directory.is_v2()
+            && write.controller != "cgroup"
+            && matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::EPERM)
+            && !self
+                .live
+                .controllers(&directory.relative())
+                .is_ok_and(|all| all.split_whitespace().any(|one| one == write.controller))
+    }
+
+    fn hint(&self, directory: &Directory, write: &Write, errno: Errno) -> Option<String> {
+        let controller = &write.controller;
+        if self.lacks_controller(directory, write, errno) {
+            return Some(format!(
+                "is the {controller} controller enabled in the cgroup.subtree_control of each cgroup above?"
+            ));
+        }
+        hint(write, errno).map(str::to_owned)
+    }
 }
 
-fn hint(directory: &Directory, write: &Write, errno: Errno) -> Option<String> {
-    let controller = &write.controller;
-    match errno {
-        Errno::ENOENT if directory.is_v2() => Some(format!(
-            "is the {controller} controller enabled in the cgroup.subtree_control of each cgroup above?"
-        )),
-        Errno::ENOENT => Some("this kernel does not have the setting".to_owned()),
-        Errno::EBUSY if controller == "memory" => {
-            Some("the container already uses more than that".to_owned())
+/// What the kernel means by an errno, which differs from file to file.
+fn hint(write: &Write, errno: Errno) -> Option<&'static str> {
+    let hint = match (write.controller.as_ref(), errno) {
+        ("hugetlb", Errno::ENOENT) => {
+            "the page sizes of this machine are in /sys/kernel/mm/hugepages"
         }
-        Errno::EACCES | Errno::EINVAL | Errno::ERANGE if controller == "cpuset" => {
-            Some("the list must be part of what the parent cgroup has".to_owned())
+        ("blkio", Errno::ENOENT) if write.file.contains("leaf_weight") => {
+            "Linux 5.0 removed leaf weights; remove the setting"
         }
-        Errno::EPERM if controller == "devices" => {
-            Some("the parent cgroup does not have that device itself".to_owned())
+        ("blkio" | "io", Errno::ENOENT) if write.file.contains("weight") => {
+            "weights need the BFQ scheduler or, on v2, io.cost"
         }
-        Errno::EACCES | Errno::EPERM => {
-            Some("limits need root, or a cgroup with the controller delegated".to_owned())
+        (_, Errno::ENOENT) => "this kernel does not have the setting",
+        ("blkio" | "io", Errno::ENODEV) => {
+            "no block device has that number; partitions do not count"
         }
-        Errno::EROFS => Some("the cgroup file system is mounted read-only".to_owned()),
-        _ => None,
-    }
+        ("blkio" | "io", Errno::EOPNOTSUPP) => {
+            "the device's scheduler does not take weights; use bfq"
+        }
+        ("rdma", Errno::ENODEV | Errno::EINVAL) => {
+            "name an RDMA device of this machine, as in the rdma.current of a cgroup"
+        }
+        ("net_prio", Errno::ENODEV) => {
+            "name a network interface of the runtime's network namespace"
+        }
+        ("memory", Errno::EBUSY) => "the container already uses more than that",
+        ("cpu", Errno::EINVAL) if write.file.starts_with("cpu.rt_") => {
+            "the sum of the shares runtime/period of all cgroups must fit into that of the cgroup \
+             above, which starts at 0"
+        }
+        ("cpu", Errno::EINVAL) => {
+            "quota and period are in µs: at least 1000, the period at most 1000000; the burst is at \
+             most the quota; a cgroup above may have a lower quota"
+        }
+        ("cpuset", Errno::EACCES | Errno::EINVAL | Errno::ERANGE | Errno::ENODEV) => {
+            "the list must be part of what the parent cgroup has"
+        }
+        ("devices", Errno::EPERM) => "the parent cgroup does not have that device itself",
+        (_, Errno::EACCES | Errno::EPERM) => {
+            "limits need root, or a cgroup with the controller delegated"
+        }
+        (_, Errno::EROFS) => "the cgroup file system is mounted read-only",
+        _ => return None,
+    };
+    Some(hint)
 }
 
 fn not_joined(write: &Write) -> Error {

@@ -20,7 +20,7 @@ impl LiveCgroup {
         Ok(())
     }
 
-    fn controllers(&self, path: &str) -> Result<String> {
+    pub(super) fn controllers(&self, path: &str) -> Result<String> {
         let file = join(path, "cgroup.controllers");
         file::read_short(self.base(), &file).map_err(|errno| self.failed("read", errno, &file))
     }

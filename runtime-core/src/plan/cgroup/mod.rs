@@ -2,6 +2,7 @@
 
 mod layout;
 mod ops;
+mod owner;
 mod path;
 mod place;
 
@@ -9,5 +10,6 @@ pub(crate) use layout::DEFAULT_BASE;
 pub(super) use layout::unescape;
 pub use layout::{Hierarchy, Layout, LayoutFinder, Mode};
 pub use ops::{CgroupOp, CgroupPlan, CgroupRequest, Part};
+pub(super) use owner::owner;
 pub use path::clean;
 pub use place::{Cgroup, Directory};

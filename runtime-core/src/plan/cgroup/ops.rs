@@ -149,13 +149,16 @@ impl CgroupPlan {
             .hint("run without --systemd-cgroup"));
         }
         let cgroup = place(request)?;
-        let limits = limits(request)?;
+        let limits = limits(&cgroup, request)?;
+        let writes = in_directories(&cgroup, limits.writes)?;
         let mut ops = Vec::new();
-        make(&cgroup, request.owner, &mut ops);
-        for write in limits.writes {
-            let directory = directory_for(&cgroup, &write)?;
-            ops.push(CgroupOp::Write { directory, write, may_be_denied: false });
-        }
+        let is_v2 = |(directory, _): &(usize, Write)| cgroup.directories[*directory].is_v2();
+        make(&cgroup, request.owner, writes.iter().any(is_v2), &mut ops);
+        ops.extend(writes.into_iter().map(|(directory, write)| CgroupOp::Write {
+            directory,
+            write,
+            may_be_denied: false,
+        }));
         device_rules(&cgroup, request, &mut ops)?;
         ops.extend((0..cgroup.directories.len()).map(|directory| CgroupOp::Join { directory }));
         let may_be_denied = request.rootless && request.cgroups_path.is_none();
@@ -180,35 +183,50 @@ fn place(request: &CgroupRequest<'_>) -> Result<Cgroup> {
     Ok(Cgroup { mode: layout.mode, base: layout.base.clone(), directories })
 }
 
-fn limits(request: &CgroupRequest<'_>) -> Result<Limits> {
-    match (request.resources, request.layout.mode) {
+fn limits(cgroup: &Cgroup, request: &CgroupRequest<'_>) -> Result<Limits> {
+    match (request.resources, cgroup.mode) {
         (None, _) => Ok(Limits::default()),
         (Some(resources), Mode::V2) => resources::v2(resources),
-        (Some(resources), Mode::V1 | Mode::Hybrid) => resources::v1(resources, Present::default()),
+        (Some(resources), Mode::V1 | Mode::Hybrid) => {
+            resources::hybrid(resources, Present::default(), |name| cgroup.is_on_v1(name))
+        }
     }
 }
 
-fn make(cgroup: &Cgroup, owner: Option<u32>, ops: &mut Vec<CgroupOp>) {
+/// On a hybrid host controllers are passed on to the v2 cgroup only where some
+/// limit is set there.
+fn make(cgroup: &Cgroup, owner: Option<u32>, limited_on_v2: bool, ops: &mut Vec<CgroupOp>) {
     for (directory, place) in cgroup.directories.iter().enumerate() {
         ops.push(CgroupOp::MakeDirectory { directory, pointer: PATH });
         if place.controllers.iter().any(|name| name == "cpuset") {
             ops.push(CgroupOp::InheritCpuset { directory });
         }
-        if cgroup.mode == Mode::V2 {
+        if place.is_v2() && (cgroup.mode == Mode::V2 || limited_on_v2) {
             ops.push(CgroupOp::EnableControllers { directory });
+        }
+        if cgroup.mode == Mode::V2 {
             ops.extend(owner.map(|owner| CgroupOp::Delegate { directory, owner }));
         }
     }
 }
 
-fn directory_for(cgroup: &Cgroup, write: &Write) -> Result<usize> {
-    cgroup.index_of(&write.controller).ok_or_else(|| {
-        let controller = &write.controller;
-        let message = format!("cannot set {}: no {controller} cgroup is mounted", write.file);
-        Error::new(ErrorKind::Unsupported, message)
-            .at(write.pointer.clone())
-            .hint(format!("mount the v1 {controller} controller, or remove the limit"))
-    })
+fn in_directories(cgroup: &Cgroup, writes: Vec<Write>) -> Result<Vec<(usize, Write)>> {
+    let directory = |write: &Write| cgroup.index_of(&write.controller);
+    let place = |write: Write| match directory(&write) {
+        Some(directory) => Ok((directory, write)),
+        None => Err(not_mounted(&write.controller, write.pointer)),
+    };
+    writes.into_iter().map(place).collect()
+}
+
+fn not_mounted(controller: &str, pointer: String) -> Error {
+    let message = format!(
+        "cannot set {controller} limit: container could not join or create cgroup: \
+         no {controller} cgroup is mounted"
+    );
+    Error::new(ErrorKind::Unsupported, message)
+        .at(pointer)
+        .hint(format!("mount the v1 {controller} controller, or remove the limit"))
 }
 
 fn device_rules(
@@ -219,17 +237,22 @@ fn device_rules(
     let listed = request.resources.and_then(|resources| resources.devices().as_deref());
     let rules = devices::rules(listed)?;
     let may_be_denied = request.rootless;
-    if cgroup.mode == Mode::V2 {
+    let Some(directory) = cgroup.index_of("devices").filter(|_| cgroup.mode != Mode::V2) else {
+        let v2 = cgroup.directories.iter().position(Directory::is_v2);
+        let Some(directory) = v2 else {
+            // Without it every device of the host would be the container's.
+            let error = not_mounted("devices", DEVICES.to_owned());
+            return if may_be_denied { Ok(()) } else { Err(error) };
+        };
         ops.push(CgroupOp::FilterDevices {
-            directory: 0,
+            directory,
             program: devices::filter(&rules),
             rules: rules.iter().map(allow_or_deny).collect(),
             pointer: DEVICES,
             may_be_denied,
         });
         return Ok(());
-    }
-    let Some(directory) = cgroup.index_of("devices") else { return Ok(()) };
+    };
     for write in devices::v1(&rules)? {
         ops.push(CgroupOp::Write { directory, write, may_be_denied });
     }
@@ -364,8 +387,39 @@ mod tests {
     }
 
     #[test]
+    fn on_a_hybrid_host_a_limit_of_v2_has_its_controller_passed_on() {
+        let text = plan(&hybrid(), json!({"cpu": {"shares": 1024}})).unwrap().to_string();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("/unified/")).collect();
+        assert_eq!(
+            lines,
+            [
+                "mkdir /sys/fs/cgroup/unified/box/web  (/linux/cgroupsPath)",
+                "enable controllers for /sys/fs/cgroup/unified/box/web",
+                "write /sys/fs/cgroup/unified/box/web/cpu.weight = 100  \
+                 (/linux/resources/cpu/shares)",
+                "join /sys/fs/cgroup/unified/box/web",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_the_devices_controller_of_v1_devices_are_filtered_on_v2_or_refused() {
+        let mut layout = hybrid();
+        layout.hierarchies.retain(|hierarchy| hierarchy.mount != "devices");
+        let text = plan(&layout, json!({})).unwrap().to_string();
+        assert!(text.contains("attach device filter to /sys/fs/cgroup/unified/box/web"), "{text}");
+        layout.hierarchies.retain(|hierarchy| hierarchy.mount != "unified");
+        layout.mode = Mode::V1;
+        let error = plan(&layout, json!({})).unwrap_err();
+        assert_eq!(error.pointer(), Some("/linux/resources/devices"));
+    }
+
+    #[test]
     fn a_limit_without_its_controller_is_refused_before_anything_is_made() {
-        let error = plan(&hybrid(), json!({"memory": {"limit": 5}})).unwrap_err();
+        let mut layout = hybrid();
+        layout.mode = Mode::V1;
+        layout.hierarchies.retain(|hierarchy| hierarchy.mount != "unified");
+        let error = plan(&layout, json!({"memory": {"limit": 5}})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert_eq!(error.pointer(), Some("/linux/resources/memory/limit"));
     }

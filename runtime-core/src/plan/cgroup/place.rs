@@ -30,6 +30,9 @@ pub struct Directory {
     pub path: String,
 }
 
+/// The controllers of v2 that limits are for.
+const V2_CONTROLLERS: [&str; 7] = ["cpu", "cpuset", "hugetlb", "io", "memory", "pids", "rdma"];
+
 impl Directory {
     /// Whether this is the v2 hierarchy.
     pub fn is_v2(&self) -> bool {
@@ -53,11 +56,23 @@ impl Cgroup {
 
     /// The same as an index into [`Cgroup::directories`].
     pub(crate) fn index_of(&self, controller: &str) -> Option<usize> {
+        let find = |is: &dyn Fn(&Directory) -> bool| self.directories.iter().position(is);
         match self.mode {
             Mode::V2 => Some(0),
-            Mode::V1 | Mode::Hybrid => {
-                self.directories.iter().position(|directory| directory.has(controller))
-            }
+            Mode::V1 => find(&|directory| directory.has(controller)),
+            // What no v1 hierarchy has can only be in the v2 hierarchy.
+            Mode::Hybrid => find(&|directory| directory.has(controller)).or_else(|| {
+                V2_CONTROLLERS.contains(&controller).then(|| find(&Directory::is_v2)).flatten()
+            }),
+        }
+    }
+
+    /// Whether `controller` is in a v1 hierarchy, or would be.
+    pub(crate) fn is_on_v1(&self, controller: &str) -> bool {
+        match self.mode {
+            Mode::V1 => true,
+            Mode::V2 => false,
+            Mode::Hybrid => self.directories.iter().any(|directory| directory.has(controller)),
         }
     }
 
@@ -122,6 +137,23 @@ mod tests {
         let directory = cgroup.directory_of("cpuacct").unwrap();
         assert_eq!(cgroup.absolute(directory).to_str(), Some("/sys/fs/cgroup/cpu/a/id"));
         assert_eq!(cgroup.directory_of("memory"), None);
+    }
+
+    #[test]
+    fn on_a_hybrid_host_the_v2_hierarchy_has_what_no_v1_hierarchy_has() {
+        let mut cgroup = v1();
+        cgroup.mode = Mode::Hybrid;
+        let unified = Directory {
+            controllers: Vec::new(),
+            mount: "unified".to_owned(),
+            path: "a/id".to_owned(),
+        };
+        cgroup.directories.push(unified);
+        let mounts = ["pids", "hugetlb", "net_cls", "devices"].map(|controller| {
+            cgroup.directory_of(controller).map(|directory| directory.mount.as_str())
+        });
+        assert_eq!(mounts, [Some("pids"), Some("unified"), None, None]);
+        assert!(cgroup.is_on_v1("pids") && !cgroup.is_on_v1("hugetlb"));
     }
 
     #[test]

@@ -23,8 +23,9 @@ pub(super) fn v1(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
         limits.add(write.retry_last_if(quota.is_some()));
     }
     if let Some(burst) = cpu.burst() {
+        // Since Linux 5.14. On v1 runc does without, so configurations count on it.
         let write = Write::new("cpu", "cpu.cfs_burst_us", burst.to_string(), "cpu/burst");
-        limits.add(write.retry_last_if(quota.is_some()));
+        limits.add(write.or_skip().retry_last_if(quota.is_some()));
     }
     if let Some(quota) = quota {
         limits.add(Write::new("cpu", "cpu.cfs_quota_us", quota.to_string(), "cpu/quota"));
@@ -41,7 +42,7 @@ pub(super) fn v2(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
     let max = max(cpu);
     if let Some(burst) = cpu.burst() {
         let write = Write::new("cpu", "cpu.max.burst", burst.to_string(), "cpu/burst");
-        limits.add(write.retry_last_if(max.is_some()));
+        limits.add(write.or_skip_if(burst == 0).retry_last_if(max.is_some()));
     }
     limits.writes.extend(max);
     for (field, asked) in [
@@ -62,7 +63,9 @@ fn effective_shares(cpu: &LinuxCpu) -> Option<u64> {
 
 fn idle(cpu: &LinuxCpu, limits: &mut Limits) {
     if let Some(idle) = cpu.idle() {
-        limits.add(Write::new("cpu", "cpu.idle", idle.to_string(), "cpu/idle"));
+        // Since Linux 5.15.
+        let write = Write::new("cpu", "cpu.idle", idle.to_string(), "cpu/idle");
+        limits.add(write.or_skip_if(idle == 0));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::LinuxMemory;
 
-use super::{Limits, Present, Write, pointer, set};
+use super::{Limits, NotBelow, Present, Write, pointer, set};
 use crate::error::{Error, Result};
 
 const UNLIMITED: i64 = -1;
@@ -21,7 +21,9 @@ pub(super) fn v1(memory: &LinuxMemory, present: Present, limits: &mut Limits) ->
         limits.add(write.or_skip());
     }
     let bytes = Bytes::of(memory)?;
+    let first = limits.writes.len();
     limits.writes.extend(limit_and_swap_v1(&bytes, present));
+    check_before(memory, &bytes, "memory.usage_in_bytes", &mut limits.writes[first..]);
     if let Some(reservation) = bytes.reservation {
         limits.add(Write::new(
             "memory",
@@ -56,19 +58,16 @@ pub(super) fn v1(memory: &LinuxMemory, present: Present, limits: &mut Limits) ->
 
 pub(super) fn v2(memory: &LinuxMemory, limits: &mut Limits) -> Result<()> {
     let bytes = Bytes::of(memory)?;
+    let first = limits.writes.len();
     if let Some(swap) = bytes.swap_only() {
         let value = limit_text(swap);
-        let missing_is_fine = swap <= 0;
         let write = Write::new("memory", "memory.swap.max", value, "memory/swap");
-        limits.add(if missing_is_fine { write.or_skip() } else { write });
+        limits.add(write.or_skip_if(swap <= 0));
     }
     if let Some(limit) = bytes.limit {
-        let mut write = Write::new("memory", "memory.max", limit_text(limit), "memory/limit");
-        if memory.check_before_update() == Some(true) && limit != UNLIMITED {
-            write.not_below = Some("memory.current");
-        }
-        limits.add(write);
+        limits.add(Write::new("memory", "memory.max", limit_text(limit), "memory/limit"));
     }
+    check_before(memory, &bytes, "memory.current", &mut limits.writes[first..]);
     if let Some(reservation) = bytes.reservation {
         limits.add(Write::new(
             "memory",
@@ -119,6 +118,16 @@ impl Bytes {
             (Some(limit), Some(swap)) => Some(swap - limit),
             (None, _) | (_, None) => None,
         }
+    }
+}
+
+/// What is refused is refused before the first of the writes.
+fn check_before(memory: &LinuxMemory, bytes: &Bytes, usage: &'static str, writes: &mut [Write]) {
+    let limit = bytes.limit.and_then(|limit| u64::try_from(limit).ok());
+    if memory.check_before_update() == Some(true)
+        && let (Some(limit), Some(first)) = (limit, writes.first_mut())
+    {
+        first.not_below = Some(NotBelow { usage, limit });
     }
 }
 

@@ -21,7 +21,7 @@ use oci_spec::runtime::LinuxResources;
 
 use crate::error::{Notice, Result};
 
-pub use write::{Missing, Write};
+pub use write::{Missing, NotBelow, Write};
 
 /// The writes that carry out a `resources` object, in order, and what of it
 /// the host's cgroup version has no file for.
@@ -57,24 +57,50 @@ impl Limits {
 /// # Errors
 /// A value out of range, or `unified`, which only v2 has.
 pub fn v1(resources: &LinuxResources, present: Present) -> Result<Limits> {
+    hybrid(resources, present, |_| true)
+}
+
+/// The writes for a host with both versions, where a controller is in the one
+/// or in the other.
+///
+/// # Errors
+/// As for [`v1`].
+pub fn hybrid(
+    resources: &LinuxResources,
+    present: Present,
+    on_v1: impl Fn(&str) -> bool,
+) -> Result<Limits> {
     let mut limits = Limits::default();
     unified::v1(resources.unified().as_ref())?;
     if let Some(cpu) = resources.cpu() {
         cpuset::writes(cpu, &mut limits);
     }
     if let Some(memory) = resources.memory() {
-        memory::v1(memory, present, &mut limits)?;
+        match on_v1("memory") {
+            true => memory::v1(memory, present, &mut limits)?,
+            false => memory::v2(memory, &mut limits)?,
+        }
     }
     if let Some(cpu) = resources.cpu() {
-        cpu::v1(cpu, &mut limits)?;
+        match on_v1("cpu") {
+            true => cpu::v1(cpu, &mut limits)?,
+            false => cpu::v2(cpu, &mut limits)?,
+        }
     }
     if let Some(pids) = resources.pids() {
         pids::writes(pids, &mut limits);
     }
     if let Some(block) = resources.block_io() {
-        blkio::v1(block, &mut limits)?;
+        match on_v1("blkio") {
+            true => blkio::v1(block, &mut limits)?,
+            false => blkio::v2(block, &mut limits)?,
+        }
     }
-    hugetlb::v1(resources.hugepage_limits().as_deref(), &mut limits)?;
+    let pages = resources.hugepage_limits().as_deref();
+    match on_v1("hugetlb") {
+        true => hugetlb::v1(pages, &mut limits)?,
+        false => hugetlb::v2(pages, &mut limits)?,
+    }
     if let Some(network) = resources.network() {
         network::v1(network, &mut limits)?;
     }

@@ -215,8 +215,17 @@ fn io_weight_spans_the_v2_range() {
 
 #[test]
 fn a_check_before_update_reads_the_usage_first() {
-    let resources = parse(json!({"memory": {"limit": 100, "checkBeforeUpdate": true}}));
-    assert_eq!(v2(&resources).unwrap().writes[0].not_below, Some("memory.current"));
+    let memory = json!({"limit": 100, "swap": 200, "checkBeforeUpdate": true});
+    let resources = parse(json!({"memory": memory}));
+    for (limits, usage) in [
+        (v1(&resources, Present::default()), "memory.usage_in_bytes"),
+        (v2(&resources), "memory.current"),
+    ] {
+        let checks: Vec<_> = limits.unwrap().writes.into_iter().map(|w| w.not_below).collect();
+        assert_eq!(checks, [Some(NotBelow { usage, limit: 100 }), None]);
+    }
+    let unlimited = json!({"memory": {"limit": -1, "checkBeforeUpdate": true}});
+    assert_eq!(v2(&parse(unlimited)).unwrap().writes[0].not_below, None);
 }
 
 #[test]
@@ -274,6 +283,44 @@ fn v1_refuses_unified_and_shares_that_the_kernel_would_clamp() {
         let error = v1(&parse(resources), Present::default()).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[test]
+fn on_a_hybrid_host_each_controller_has_the_files_of_its_version() {
+    let resources = parse(json!({
+        "memory": {"limit": 4096, "swappiness": 7}, "cpu": {"shares": 1024}, "pids": {"limit": 3},
+        "blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 5}]},
+        "hugepageLimits": [{"pageSize": "2MB", "limit": 9}],
+    }));
+    let on_v1 = |controller: &str| ["memory", "pids"].contains(&controller);
+    assert_eq!(
+        lines(&hybrid(&resources, Present::default(), on_v1).unwrap()),
+        [
+            "memory.limit_in_bytes = 4096",
+            "memory.swappiness = 7",
+            "cpu.weight = 100",
+            "pids.max = 3",
+            "io.max = 8:0 rbps=5",
+            "hugetlb.2MB.max = 9",
+            "hugetlb.2MB.rsvd.max = 9",
+        ]
+    );
+}
+
+#[test]
+fn what_a_kernel_may_lack_is_skipped_where_that_changes_nothing() {
+    let missing = |limits: Result<Limits>| limits.unwrap().writes[0].missing.clone();
+    let idle = |idle| parse(json!({"cpu": {"idle": idle}}));
+    assert_eq!(missing(v2(&idle(0))), Missing::Skip);
+    assert_eq!(missing(v2(&idle(1))), Missing::Fail);
+    let burst = |burst| parse(json!({"cpu": {"burst": burst}}));
+    assert_eq!(missing(v2(&burst(0))), Missing::Skip);
+    assert_eq!(missing(v2(&burst(1))), Missing::Fail);
+}
+
+#[test]
+fn an_empty_unified_value_is_written() {
+    assert_eq!(on_v2(json!({"unified": {"cpuset.cpus": ""}})), ["cpuset.cpus = "]);
 }
 
 #[test]

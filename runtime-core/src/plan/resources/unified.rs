@@ -25,7 +25,9 @@ pub(super) fn v2(files: Option<&HashMap<String, String>>, limits: &mut Limits) -
     for (file, text) in files {
         let pointer = pointer(&format!("unified/{}", file.replace('~', "~0").replace('/', "~1")));
         let controller = controller_of(file, &pointer)?;
-        for line in text.lines() {
+        // No text is a value, too: it empties a cpuset.
+        let empty = text.is_empty().then_some("");
+        for line in text.lines().chain(empty) {
             limits.add(Write {
                 controller: controller.clone().into(),
                 file: file.clone().into(),

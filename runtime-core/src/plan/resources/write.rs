@@ -21,9 +21,18 @@ pub struct Write {
     /// Files that limit one another (period and quota): when the kernel says
     /// EINVAL, write once more after the others.
     pub retry_last: bool,
-    /// A file whose number must not exceed `value` beforehand
+    /// What has to hold before anything is written
     /// (`memory.checkBeforeUpdate`).
-    pub not_below: Option<&'static str>,
+    pub not_below: Option<NotBelow>,
+}
+
+/// A limit that the usage must be below.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotBelow {
+    /// The file that says what is used.
+    pub usage: &'static str,
+    /// The new limit.
+    pub limit: u64,
 }
 
 /// What to do when the kernel has no such file.
@@ -73,6 +82,10 @@ impl Write {
     ) -> Self {
         self.missing = Missing::Instead { file: file.into(), value: value.into() };
         self
+    }
+
+    pub(super) fn or_skip_if(self, condition: bool) -> Self {
+        if condition { self.or_skip() } else { self }
     }
 
     pub(super) fn retry_last_if(mut self, condition: bool) -> Self {
