@@ -6,14 +6,17 @@ pub mod bad_input;
 pub mod budget;
 pub mod cgroups;
 pub mod crash;
+pub mod devices;
 pub mod exec;
 pub mod fallbacks;
 pub mod hooks;
 pub mod lifecycle;
+pub mod limits;
 pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
 pub mod process;
+pub mod resources;
 pub mod samples;
 pub mod seccomp;
 pub mod sockets;
@@ -33,6 +36,9 @@ pub const ALL: &[Family] = &[
     annotations::FAMILY,
     seccomp::FAMILY,
     cgroups::FAMILY,
+    resources::FAMILY,
+    limits::FAMILY,
+    devices::FAMILY,
     terminal::FAMILY,
     sockets::FAMILY,
     samples::FAMILY,

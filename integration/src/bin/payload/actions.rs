@@ -90,6 +90,37 @@ pub(crate) fn allocate(bytes: u64) -> Value {
     json!({"allocated": bytes, "error": done.err()})
 }
 
+/// The processors that this process may use.
+pub(crate) fn affinity() -> Value {
+    match nix::sched::sched_getaffinity(Pid::from_raw(0)) {
+        Ok(set) => {
+            let all = 0..nix::sched::CpuSet::count();
+            let mine: Vec<usize> = all.filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect();
+            json!({"cpus": mine})
+        }
+        Err(error) => json!({"failed": error.to_string()}),
+    }
+}
+
+/// Does nothing useful for some milliseconds and reports how many it was given the processor.
+pub(crate) fn burn(milliseconds: u64) -> Value {
+    let until = Instant::now() + Duration::from_millis(milliseconds);
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+    let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<u64>().ok());
+    json!({"used": nanoseconds.map(|n| n / 1_000_000)})
+}
+
+/// Maps a huge page and writes to it in a child, whom the kernel may end with SIGBUS.
+pub(crate) fn hugepage() -> Value {
+    in_child(0, || match sys::touch_hugepage() {
+        Ok(()) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(255),
+    })
+}
+
 /// Says that it is ready, then waits for one signal and reports it.
 pub(crate) fn await_signal() -> Value {
     let all = SigSet::all();

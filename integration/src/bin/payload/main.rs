@@ -44,10 +44,16 @@ fn run(name: &str, args: &[String]) -> Result<u8, String> {
         "cat" => print(&probe::cat(arg(args, 0)?)),
         "put" => print(&probe::put(arg(args, 0)?, arg(args, 1)?)),
         "stdin" => print(&probe::stdin()),
-        "mknod" => print(&probe::mknod(arg(args, 0)?, number(args, 1)?, number(args, 2)?)),
+        "mknod" => {
+            let kind = args.get(3).map_or("c", String::as_str);
+            print(&probe::mknod(arg(args, 0)?, kind, number(args, 1)?, number(args, 2)?));
+        }
         "syscall" => print(&actions::syscall(&numbers(args)?)),
         "syscall-x86" => print(&actions::syscall_x86(&numbers(args)?)),
         "fork-until-refused" => print(&actions::fork_until_refused(number(args, 0)?)),
+        "affinity" => print(&actions::affinity()),
+        "burn" => print(&actions::burn(number(args, 0)?)),
+        "hugepage" => print(&actions::hugepage()),
         "allocate" => print(&actions::allocate(number(args, 0)?)),
         "await-signal" => print(&actions::await_signal()),
         "await-resize" => print(&actions::await_resize()),

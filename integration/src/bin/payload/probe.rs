@@ -56,16 +56,19 @@ pub(crate) fn stdin() -> Value {
     json!({"stdin": text, "errno": errno})
 }
 
-/// Makes a character device, opens it for reading and removes it.
-pub(crate) fn mknod(path: &str, major: u64, minor: u64) -> Value {
+/// Makes a device (`c` or `b`), opens it for reading and for writing, and removes it.
+pub(crate) fn mknod(path: &str, kind: &str, major: u64, minor: u64) -> Value {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-    let made = nix::sys::stat::mknod(path, SFlag::S_IFCHR, mode, makedev(major, minor));
+    let kind = if kind == "b" { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
+    let made = nix::sys::stat::mknod(path, kind, mode, makedev(major, minor));
     let opened = File::open(path).map_or_else(|e| errno(&e), |_| 0);
+    let written = open_to_write(path);
     if made.is_ok() {
         // What cannot be removed goes with the container.
         let _ = fs::remove_file(path);
     }
-    json!({"made": made.map_or_else(|e| e as i32, |()| 0), "opened": opened})
+    let made = made.map_or_else(|e| e as i32, |()| 0);
+    json!({"made": made, "opened": opened, "written": written})
 }
 
 fn errno(error: &io::Error) -> i32 {

@@ -122,14 +122,23 @@ pub(crate) fn place_fd(from: i32, to: i32) -> Result<(), io::Error> {
 
 /// Maps private memory and writes to each page of it.
 pub(crate) fn touch_memory(bytes: usize) -> Result<(), io::Error> {
+    touch(bytes, 4096, 0)
+}
+
+/// The same with one page of 2 MB.
+pub(crate) fn touch_hugepage() -> Result<(), io::Error> {
+    touch(2 << 20, 2 << 20, libc::MAP_HUGETLB | libc::MAP_HUGE_2MB)
+}
+
+fn touch(bytes: usize, page: usize, flags: libc::c_int) -> Result<(), io::Error> {
     let prot = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: the kernel chooses the address of a new mapping.
     let base = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
     if base == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    for offset in (0..bytes).step_by(4096) {
+    for offset in (0..bytes).step_by(page) {
         // SAFETY: the offset lies inside the mapping made above.
         let byte = unsafe { base.cast::<u8>().add(offset) };
         // SAFETY: the mapping can be written and nothing else refers to it.
