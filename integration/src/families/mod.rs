@@ -10,6 +10,7 @@ pub mod devices;
 pub mod exec;
 pub mod fallbacks;
 pub mod hooks;
+pub mod labels;
 pub mod lifecycle;
 pub mod limits;
 pub mod mounts;
@@ -18,6 +19,7 @@ pub mod net_devices;
 pub mod process;
 pub mod resources;
 pub mod samples;
+pub mod scheduling;
 pub mod seccomp;
 pub mod sockets;
 pub mod terminal;
@@ -30,6 +32,8 @@ pub const ALL: &[Family] = &[
     process::FAMILY,
     mounts::FAMILY,
     exec::FAMILY,
+    scheduling::FAMILY,
+    labels::FAMILY,
     namespaces::FAMILY,
     net_devices::FAMILY,
     hooks::FAMILY,

@@ -11,6 +11,7 @@ mod namespaces;
 mod procfs;
 pub mod program;
 mod rootfs;
+mod scheduling;
 mod security;
 
 use crate::host::{During, Fault, Host};
@@ -153,6 +154,10 @@ impl State {
                 sys::set_mempolicy(mode, nodes, max_node).during(Call::SetMempolicy).map(drop)
             }
             Op::Affinity { mask } => sys::sched_setaffinity(mask).during(Call::SchedSetaffinity).map(drop),
+            Op::EveryCpu {} => {
+                scheduling::every_cpu();
+                Ok(())
+            }
             Op::Bounding { drop } => identity::bounding(drop),
             Op::WorkDirectory { path } => self.work_directory(path),
             Op::User { uid, gid, groups, set_groups, umask } => self.user(&identity::User {

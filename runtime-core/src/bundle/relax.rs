@@ -74,6 +74,7 @@ fn relax_process(process: &mut Map<String, Value>, base: &str, notices: &mut Vec
     }
     if let Some(affinity) = process.get_mut("execCPUAffinity").and_then(Value::as_object_mut) {
         affinity.retain(|_, list| list.as_str() != Some(""));
+        affinity.values_mut().for_each(tidy_list);
     }
     if let Some(flags) = process.get_mut("scheduler").and_then(|value| value.get_mut("flags")) {
         rename_scheduler_flags(flags);
@@ -99,6 +100,17 @@ fn drop_unknown_capabilities(sets: &mut Map<String, Value>, base: &str, notices:
 
 fn is_capability(name: &str) -> bool {
     caps::Capability::from_str(&caps::to_canonical(name)).is_ok()
+}
+
+/// The kernel takes spaces around a range and empty ranges, and so does runc; the types
+/// take neither.
+fn tidy_list(list: &mut Value) {
+    let Some(text) = list.as_str() else { return };
+    let ranges: Vec<&str> =
+        text.split(',').map(str::trim).filter(|range| !range.is_empty()).collect();
+    if !ranges.is_empty() {
+        *list = Value::String(ranges.join(","));
+    }
 }
 
 fn rename_scheduler_flags(flags: &mut Value) {
@@ -155,11 +167,13 @@ mod tests {
 
     #[test]
     fn an_empty_affinity_list_is_an_absent_one() {
-        let text = r#"{"cwd":"/","execCPUAffinity":{"initial":"","final":"0-3"}}"#;
+        let text = r#"{"cwd":"/","execCPUAffinity":{"initial":"","final":" 0-3,,7 ,"}}"#;
         let (process, _) = parse_process(text.as_bytes()).unwrap();
         let affinity = process.exec_cpu_affinity().clone().unwrap();
         assert_eq!(affinity.initial().as_deref(), None);
-        assert_eq!(affinity.cpu_affinity_final().as_deref(), Some("0-3"));
+        assert_eq!(affinity.cpu_affinity_final().as_deref(), Some("0-3,7"));
+        let only = br#"{"cwd":"/","execCPUAffinity":{"initial":" , "}}"#;
+        assert!(parse_process(only).is_err());
     }
 
     #[test]

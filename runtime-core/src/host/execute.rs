@@ -142,7 +142,7 @@ impl<'a> Execution<'a> {
             HostOp::OpenNotify => self.directory.map_or(Ok(()), notify::open),
             HostOp::MakeCgroup(part) => self.make_cgroup(*part),
             HostOp::LimitCgroup => self.limit_cgroup(),
-            HostOp::Spawn { .. } => self.spawn(),
+            HostOp::Spawn { into_cgroup, .. } => self.spawn(*into_cgroup),
             HostOp::UidMap(map) => self.write_proc("uid_map", map),
             HostOp::GidMap(map) => self.write_proc("gid_map", map),
             HostOp::OomScore(score) => self.write_proc("oom_score_adj", &score.to_string()),
@@ -211,13 +211,14 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn spawn(&mut self) -> Result<()> {
+    fn spawn(&mut self, into_cgroup: bool) -> Result<()> {
         let mut surroundings = self
             .surroundings
             .take()
             .ok_or_else(|| Error::new(ErrorKind::System, "the plan starts init twice"))?;
         if let Some(live) = &self.cgroup {
             surroundings.cgroup = live.v2_descriptor()?;
+            surroundings.outside = !into_cgroup;
         }
         self.init = Some(spawn::start(self.plan, surroundings)?);
         Ok(())

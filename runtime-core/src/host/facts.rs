@@ -20,6 +20,7 @@ pub(crate) fn gather(own_cgroup: Option<bool>) -> Result<Facts> {
         permitted: mask(&text, "CapPrm:"),
         bounding: mask(&text, "CapBnd:"),
         ignored_signals: mask(&text, "SigIgn:"),
+        pinned: is_pinned(field(&text, "Cpus_allowed:")),
         uid: effective_uid(&text),
         layout: own_cgroup.map(super::cgroup::detect).transpose()?,
         resctrl: None,
@@ -34,10 +35,32 @@ fn mask(text: &str, name: &str) -> u64 {
     u64::from_str_radix(field(text, name), 16).unwrap_or(0)
 }
 
+/// The mask has a bit for each possible CPU, so one of whole digits with all bits set is
+/// complete. In any other the leading digit may be, or not: to find out costs more than
+/// to widen what is wide already.
+fn is_pinned(mask: &str) -> bool {
+    mask.is_empty() || mask.bytes().any(|byte| !matches!(byte, b'f' | b','))
+}
+
 fn effective_uid(text: &str) -> u32 {
     field(text, "Uid:")
         .split_whitespace()
         .nth(1)
         .and_then(|uid| uid.parse().ok())
         .unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_mask_of_whole_digits_is_certainly_all_cpus() {
+        for all in ["f", "ff", "ffffffff,ffffffff"] {
+            assert!(!is_pinned(all), "{all}");
+        }
+        for some in ["", "1", "3", "0f", "ff,fffffffe", "00000000,ffffffff"] {
+            assert!(is_pinned(some), "{some}");
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) given: Vec<OwnedFd>,
     /// The directory of the v2 cgroup to start in.
     pub(crate) cgroup: Option<OwnedFd>,
+    /// Start outside: init moves itself into the cgroup.
+    pub(crate) outside: bool,
     /// The process whose namespaces are joined.
     pub(crate) process: Option<BorrowedFd<'a>>,
     /// The cgroup that `cgroup` is part of, and a process whose place in it does
@@ -101,22 +103,34 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
     let launch_in = |handed: &[Handed<'_>], cgroup: Option<&OwnedFd>| {
         launch(plan, handed, directory, cgroup.map(AsFd::as_fd))
     };
-    let started = match (launch_in(&handed, surroundings.cgroup.as_ref())?, surroundings.cgroup) {
-        (Err(refusal), Some(_)) if refusal.error.raw_os_error() == Some(libc::EBUSY) => {
-            match beside(surroundings.beside)? {
-                Some(beside) => launch_in(&handed, Some(&beside))?,
-                None => Err(refusal),
-            }
-        }
-        (Err(refusal), Some(cgroup)) if refusal.is_too_new() => {
-            let beside = if is_inner(&cgroup) { beside(surroundings.beside)? } else { None };
+    let tasks = |cgroup: OwnedFd| {
+        let beside = if is_inner(&cgroup) { beside(surroundings.beside)? } else { None };
+        let tasks = open_tasks(&beside.unwrap_or(cgroup))?;
+        Ok(Handed::Owned(above(tasks, lowest)?))
+    };
+    let started = match surroundings.cgroup {
+        None => launch_in(&handed, None)?,
+        Some(cgroup) if surroundings.outside => {
             if let Some(place) = v2_slot {
-                let tasks = open_tasks(&beside.unwrap_or(cgroup))?;
-                handed[place] = Handed::Owned(above(tasks, lowest)?);
+                handed[place] = tasks(cgroup)?;
             }
             launch_in(&handed, None)?
         }
-        (first, _) => first,
+        Some(cgroup) => match launch_in(&handed, Some(&cgroup))? {
+            Err(refusal) if refusal.error.raw_os_error() == Some(libc::EBUSY) => {
+                match beside(surroundings.beside)? {
+                    Some(beside) => launch_in(&handed, Some(&beside))?,
+                    None => Err(refusal),
+                }
+            }
+            Err(refusal) if refusal.is_too_new() => {
+                if let Some(place) = v2_slot {
+                    handed[place] = tasks(cgroup)?;
+                }
+                launch_in(&handed, None)?
+            }
+            started => started,
+        },
     };
     let started = started.map_err(|refusal| spawn_failed(&refusal, plan.clone_flags))?;
     Ok(Init { pid: started.pid, pidfd: started.pidfd, channel })
@@ -164,7 +178,7 @@ fn beside(place: Option<(&Cgroup, i32)>) -> Result<Option<OwnedFd>> {
     LiveCgroup::open(cgroup.clone())?.v2_descriptor_of(pid)
 }
 
-/// Asked before Linux 5.7, where init moves itself and cannot look for another.
+/// Asked where init moves itself and cannot look for another.
 fn is_inner(cgroup: &OwnedFd) -> bool {
     let mut controllers = [0; 1];
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;

@@ -208,6 +208,7 @@ impl<'a> Creation<'a> {
             stdio: options.stdio,
             given: options.fds,
             cgroup: None,
+            outside: false,
             process: None,
             beside: None,
             patience: patience(&made.plan),

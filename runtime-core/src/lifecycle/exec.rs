@@ -58,6 +58,7 @@ impl Container {
             stdio: options.stdio,
             given: options.fds,
             cgroup: None,
+            outside: false,
             process: Some(target.pidfd.as_fd()),
             beside: place.as_ref().filter(|_| whole_cgroup).map(|place| (place, record.pid)),
             patience: patience(&plan),
@@ -121,16 +122,53 @@ fn escapes(wanted: &str) -> bool {
 /// The process object with everything in it, and its place in the configuration.
 fn whole(process: ExecProcess, spec: &oci::Spec) -> Result<(oci::Process, &'static str)> {
     let (process, base) = match process {
-        ExecProcess::Document(process) => (*process, ""),
+        ExecProcess::Document(process) => (completed(*process, spec), ""),
         ExecProcess::Command(command) => (merged(command, spec)?, "/process"),
     };
     if process.args().as_ref().is_none_or(Vec::is_empty) {
         return Err(Error::new(ErrorKind::InvalidArgument, "exec args cannot be empty"));
     }
-    match validate::check_process(&process, base).into_iter().next() {
+    let faults = validate::check_process(&process, base).into_iter();
+    match faults.chain(validate::check_labels(&process, base)).next() {
         Some(error) => Err(error),
         None => Ok((process, base)),
     }
+}
+
+/// What a document leaves out of confinement, limits and scheduling is the container's:
+/// leaving it out is no way around.
+fn completed(mut process: oci::Process, spec: &oci::Spec) -> oci::Process {
+    let Some(own) = spec.process() else { return process };
+    macro_rules! complete {
+        ($($field:ident, $set:ident;)*) => {
+            $( if process.$field().is_none() {
+                process.$set(own.$field().clone());
+            } )*
+        };
+    }
+    complete! {
+        capabilities, set_capabilities;
+        io_priority, set_io_priority;
+        scheduler, set_scheduler;
+        exec_cpu_affinity, set_exec_cpu_affinity;
+        oom_score_adj, set_oom_score_adj;
+    }
+    let empty = |label: &Option<String>| label.as_ref().is_none_or(String::is_empty);
+    if empty(process.apparmor_profile()) {
+        process.set_apparmor_profile(own.apparmor_profile().clone());
+    }
+    if empty(process.selinux_label()) {
+        process.set_selinux_label(own.selinux_label().clone());
+    }
+    if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
+        process.set_rlimits(own.rlimits().clone());
+    }
+    if process.user().umask().is_none() {
+        let mut user = process.user().clone();
+        user.set_umask(own.user().umask());
+        process.set_user(user);
+    }
+    process
 }
 
 /// The container's own process with the command's differences. Its terminal is

@@ -48,6 +48,8 @@ fn doing(op: &Op) -> String {
         Op::ReadonlyPath { path } => format!("can't make {:?} read-only", path.to_string()),
         Op::Sysctl { path, value } => format!("error setting {path} to {value:?}"),
         Op::ExecLabel { path, .. } => format!("unable to apply security label `/proc/{path}`"),
+        Op::Affinity { .. } => "error setting CPU affinity".to_owned(),
+        Op::Scheduler { .. } => "error setting scheduler".to_owned(),
         Op::WorkDirectory { path } => {
             format!("chdir to cwd ({:?}) set in config.json failed", path.to_string())
         }
@@ -98,11 +100,47 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
                 error.hint("options for a whole tree of mounts (rro, rnosuid, …) need Linux 5.12")
             }
             (Op::MountFs { .. }, libc::EINVAL) => error.hint("the file system refused an option"),
+            (Op::Affinity { .. }, libc::EINVAL) => {
+                error.hint("at least one of the CPUs must be online and in the cpuset")
+            }
+            (Op::Scheduler { attr }, errno) => why_not_scheduled(attr, errno, error),
+            (Op::IoPriority { .. }, libc::EPERM) => {
+                error.hint("IOPRIO_CLASS_RT needs CAP_SYS_ADMIN or CAP_SYS_NICE")
+            }
+            (Op::MemoryPolicy { .. }, libc::EINVAL) => error.hint(
+                "the nodes must be online and in the cpuset; MPOL_PREFERRED_MANY needs Linux \
+                 5.15, MPOL_WEIGHTED_INTERLEAVE 6.9",
+            ),
+            (Op::ExecLabel { .. }, libc::ENOENT | libc::EINVAL) => {
+                error.hint("the profile or label must be loaded on the host")
+            }
             (Op::PivotRoot {}, libc::EINVAL) => {
                 error.hint("a root that is an initramfs needs --no-pivot")
             }
             _ => error,
         },
+    }
+}
+
+/// The second word is the policy (`struct sched_attr`).
+fn why_not_scheduled(attr: &[u8], errno: i32, error: Error) -> Error {
+    const SCHED_DEADLINE: u8 = 6;
+    let deadline = attr.get(4) == Some(&SCHED_DEADLINE);
+    match errno {
+        libc::EPERM if deadline => error.hint(
+            "SCHED_DEADLINE needs CAP_SYS_NICE, and a cpuset that is not narrower than the \
+             machine's CPUs",
+        ),
+        libc::EPERM => error.hint(
+            "a real-time policy or a lower nice value needs CAP_SYS_NICE, and on cgroup v1 a \
+             cgroup with cpu.rt_runtime_us",
+        ),
+        libc::EBUSY => error.hint("no bandwidth is left for SCHED_DEADLINE: ask for less runtime"),
+        libc::EINVAL if deadline => {
+            error.hint("runtime is at least 1024 ns, and the period at most 4 s by default")
+        }
+        libc::EOPNOTSUPP => error.hint("this kernel has no utilization clamping"),
+        _ => error,
     }
 }
 

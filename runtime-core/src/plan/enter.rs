@@ -57,9 +57,14 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     }
     plan.init("", Op::Session {});
     if !parts.request.no_new_keyring {
+        let label =
+            parts.spec.process().as_ref().and_then(|process| process.selinux_label().clone());
         plan.init(
             "",
-            Op::Keyring { name: format!("_ses.{}", parts.request.id).into(), label: "".into() },
+            Op::Keyring {
+                name: format!("_ses.{}", parts.request.id).into(),
+                label: label.as_deref().unwrap_or_default().into(),
+            },
         );
     }
     if namespaces.creates(CLONE_NEWNET) {

@@ -8,7 +8,8 @@ use super::namespaces::{Namespaces, names_of};
 use super::ops::Op;
 use super::process::{End, Program};
 use super::resctrl::ResctrlGroup;
-use super::{Descriptor, Facts, HostOp, Plan, process};
+use super::scheduling::Affinity;
+use super::{Descriptor, Facts, HostOp, Plan, process, scheduling};
 use crate::error::Result;
 use oci_spec::runtime::{Process, Spec};
 use std::path::PathBuf;
@@ -76,9 +77,13 @@ pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
     let linux = request.spec.linux().as_ref();
     let entries = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     let namespaces = Namespaces::of(entries);
+    let affinity = match request.process.exec_cpu_affinity() {
+        Some(wanted) => Affinity::of(wanted, request.base)?,
+        None => Affinity::default(),
+    };
     let mut plan = Plan::new();
     plan.resctrl = request.resctrl.cloned();
-    enter(&mut plan, request, &namespaces)?;
+    enter(&mut plan, request, &namespaces, &affinity);
     plan.init("", Op::OpenRoot { path: "/".into() });
     if request.process.terminal() == Some(true) {
         process::console(&mut plan, request.process, request.base, request.console_size, false);
@@ -90,6 +95,7 @@ pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
         user_namespace: namespaces.has(CLONE_NEWUSER),
         linux,
         first: false,
+        affinity,
         keep_groups: annotations::keep_groups(request.spec),
         end: End::Exec,
         pid_file: request.pid_file.clone(),
@@ -106,18 +112,24 @@ pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
 
 /// All namespaces of the container in one call, then a child where joining
 /// counts for children only.
-fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) -> Result<()> {
+fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces, affinity: &Affinity) {
     let joined =
         namespaces.join.iter().fold(namespaces.create, |flags, join| flags | join.kind.flag);
+    let v2 = request.cgroup.is_some_and(|cgroup| cgroup.v2_directory().is_some());
     plan.host(
         "",
         HostOp::Spawn {
             namespaces: names_of(0),
-            into_cgroup: request.cgroup.is_some_and(|cgroup| cgroup.v2_directory().is_some()),
+            // Nothing comes before a cgroup that it begins in.
+            into_cgroup: v2 && affinity.initial.is_none(),
         },
     );
     plan.init("", Op::Signals { reset: request.facts.ignored_signals });
     plan.init("", Op::Stdio {});
+    if let Some(mask) = &affinity.initial {
+        let pointer = format!("{}/execCPUAffinity/initial", request.base);
+        plan.init(pointer, Op::Affinity { mask: scheduling::mask(mask) });
+    }
     if let Some(cgroup) = request.cgroup {
         // Before a child is made, which would stay behind.
         super::enter::join_cgroups(plan, cgroup);
@@ -136,8 +148,10 @@ fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces) ->
     if !request.no_new_keyring {
         plan.init(
             "",
-            Op::Keyring { name: format!("_ses.{}", request.id).into(), label: "".into() },
+            Op::Keyring {
+                name: format!("_ses.{}", request.id).into(),
+                label: request.process.selinux_label().as_deref().unwrap_or_default().into(),
+            },
         );
     }
-    Ok(())
 }

@@ -12,6 +12,8 @@ pub struct Facts {
     pub bounding: u64,
     /// Signals that it ignores, signal N being bit N-1.
     pub ignored_signals: u64,
+    /// Whether it may be pinned to some of the CPUs.
+    pub pinned: bool,
     /// Its effective user.
     pub uid: u32,
     /// The host's cgroups; `None` when there are none.

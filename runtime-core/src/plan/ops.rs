@@ -175,6 +175,8 @@ operations! {
     MemoryPolicy = 39 { mode: Word, nodes: Blob, max_node: Word }
     /// CPUs to run on.
     Affinity = 40 { mask: Blob }
+    /// Every CPU that the cpuset allows: what the caller is pinned to is not the container's.
+    EveryCpu = 75 {}
     /// Take these out of the capability bounding set.
     Bounding = 41 { drop: Word }
     /// Working directory; tried before the change of user and, when refused, after.

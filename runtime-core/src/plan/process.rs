@@ -9,9 +9,9 @@ use super::environment::Environment;
 use super::identity::User;
 use super::numa::MemoryPolicy;
 use super::ops::{Op, point};
-use super::scheduling::{Scheduler, io_priority};
+use super::scheduling::{Affinity, Scheduler, io_priority};
 use super::wire::List;
-use super::{Descriptor, Facts, HostOp, Plan, executable, personality, rlimits};
+use super::{Descriptor, Facts, HostOp, Plan, executable, personality, rlimits, scheduling};
 use crate::error::{Error, Result};
 use crate::seccomp;
 use oci_spec::runtime::{Linux, LinuxSeccomp, Process};
@@ -28,8 +28,10 @@ pub(super) struct Program<'a> {
     /// In a user namespace every capability can be had.
     pub(super) user_namespace: bool,
     pub(super) linux: Option<&'a Linux>,
-    /// Only of the first process: its personality and memory policy.
+    /// Whether it is the container's first process.
     pub(super) first: bool,
+    /// The CPUs of an exec'd process; the first one has all of its cpuset's.
+    pub(super) affinity: Affinity,
     /// `run.oci.keep_original_groups`.
     pub(super) keep_groups: bool,
     pub(super) end: End<'a>,
@@ -68,6 +70,7 @@ impl<'a> Program<'a> {
             user_namespace: parts.namespaces.has(CLONE_NEWUSER),
             linux: parts.linux,
             first: true,
+            affinity: Affinity::default(),
             keep_groups: annotations::keep_groups(parts.spec),
             end: if request.run { End::Run(parts) } else { End::Gate(parts) },
             pid_file: request.pid_file.clone(),
@@ -220,7 +223,9 @@ fn labels(plan: &mut Plan, program: &Program<'_>) {
     }
 }
 
+/// The deadline policy wants every CPU, so the CPUs come first.
 fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
+    cpus(plan, program);
     if let Some(wanted) = program.process.scheduler() {
         plan.init(
             program.at("scheduler"),
@@ -231,10 +236,9 @@ fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
         let priority = u64::from(io_priority(*wanted));
         plan.init(program.at("ioPriority"), Op::IoPriority { priority });
     }
-    let Some(linux) = program.linux.filter(|_| program.first) else { return Ok(()) };
+    let Some(linux) = program.linux else { return Ok(()) };
     if let Some(wanted) = linux.personality() {
-        let (persona, notices) = personality::resolve(wanted);
-        plan.notices.extend(notices);
+        let persona = personality::resolve(wanted)?;
         plan.init("/linux/personality", Op::Personality { persona: u64::from(persona) });
     }
     if let Some(wanted) = linux.memory_policy() {
@@ -249,6 +253,18 @@ fn scheduling(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Where nothing is said, what the caller is pinned to does not count. With `initial`
+/// alone the kernel has the last word (config.md, Linux Process).
+fn cpus(plan: &mut Plan, program: &Program<'_>) {
+    let affinity = &program.affinity;
+    if let Some(mask) = &affinity.last {
+        let pointer = program.at("execCPUAffinity/final");
+        plan.init(pointer, Op::Affinity { mask: scheduling::mask(mask) });
+    } else if affinity.initial.is_none() && program.facts.pinned {
+        plan.init("", Op::EveryCpu {});
+    }
 }
 
 /// Before the change of user, which the kernel checks against them. In a user
@@ -278,9 +294,10 @@ fn limits(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
 fn identity(plan: &mut Plan, program: &Program<'_>, until_filter: u64) {
     let facts = program.facts;
     let every = capabilities::up_to(capabilities::LAST);
-    // Who enters a user namespace has every capability there, in every set.
+    // Who enters a user namespace has every capability there, in every set: also those
+    // that are not known here.
     let (available, bounding) = match program.user_namespace {
-        true => (every, every),
+        true => (every, every | facts.bounding),
         false => (facts.permitted & facts.bounding, facts.bounding),
     };
     let base = program.at("capabilities");

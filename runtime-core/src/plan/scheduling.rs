@@ -46,9 +46,11 @@ impl Scheduler {
 }
 
 impl Scheduler {
-    /// `struct sched_attr` in its first version, 48 bytes (linux/sched/types.h).
+    /// `struct sched_attr` in its second version, 56 bytes, which the flags of utilization
+    /// clamping need (linux/sched/types.h). The specification has no values for those, so
+    /// they are 0, and what a kernel does not know it accepts as 0.
     pub fn to_bytes(&self) -> Vec<u8> {
-        const SIZE: u32 = 48;
+        const SIZE: u32 = 56;
         let mut bytes = Vec::with_capacity(SIZE as usize);
         bytes.extend(SIZE.to_ne_bytes());
         bytes.extend(self.policy.to_ne_bytes());
@@ -58,6 +60,7 @@ impl Scheduler {
         bytes.extend(self.runtime.to_ne_bytes());
         bytes.extend(self.deadline.to_ne_bytes());
         bytes.extend(self.period.to_ne_bytes());
+        bytes.resize(SIZE as usize, 0);
         bytes
     }
 }
@@ -118,6 +121,11 @@ impl Affinity {
             last: cpus(wanted.cpu_affinity_final(), || member(&base, "final"))?,
         })
     }
+}
+
+/// A mask as the kernel takes it.
+pub fn mask(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
 fn cpus(list: &Option<String>, pointer: impl Fn() -> String) -> Result<Option<Vec<u64>>> {

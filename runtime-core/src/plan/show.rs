@@ -258,6 +258,9 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::Personality { persona } => format!("set personality {persona:#x}"),
         Op::MemoryPolicy { mode, .. } => format!("set memory policy {mode:#x}"),
         Op::Affinity { .. } => "set CPU affinity".to_owned(),
+        Op::EveryCpu {} => {
+            "run on every CPU of the cpuset, whatever the caller is pinned to".to_owned()
+        }
         Op::Bounding { drop } => format!("drop from the bounding set {drop:#x}"),
         Op::WorkDirectory { path } => format!("change directory to {path}"),
         Op::User { uid, gid, groups, umask, .. } => {

@@ -72,6 +72,12 @@ pub(crate) fn all() -> Value {
         "fds": fds(),
         "keyring": sys::session_keyring().unwrap_or_else(|e| e.to_string()),
         "personality": sys::personality().ok(),
+        "machine": sys::machine().ok(),
+        "cpus": field(&status, "Cpus_allowed_list"),
+        "scheduler": scheduler(),
+        "ioPriority": sys::io_priority().ok(),
+        "memoryPolicy": sys::memory_policy().map_or(Value::Null, |(mode, nodes)| json!([mode, nodes])),
+        "label": read("/proc/self/attr/current").trim_end_matches(['\n', '\0']),
         "dumpable": sys::dumpable().ok(),
         "parentDeathSignal": sys::parent_death_signal().ok(),
         "tty": tty(),
@@ -188,6 +194,15 @@ fn rlimits() -> Value {
         ((*name).to_owned(), limit)
     };
     Value::Object(RLIMITS.iter().map(of).collect())
+}
+
+/// Policy, flags, nice value, priority, and the three times of the deadline policy.
+fn scheduler() -> Value {
+    let Ok(attr) = sys::scheduler() else { return Value::Null };
+    json!({
+        "policy": attr[0], "flags": attr[1], "nice": attr[2], "priority": attr[3],
+        "runtime": attr[4], "deadline": attr[5], "period": attr[6],
+    })
 }
 
 /// Open descriptors without the one that lists them.

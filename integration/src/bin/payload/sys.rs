@@ -78,6 +78,55 @@ pub(crate) fn personality() -> Result<i64, io::Error> {
     checked(libc::c_long::from(unsafe { libc::personality(0xffff_ffff) }))
 }
 
+/// The processor as uname(2) names it, which the execution domain changes.
+pub(crate) fn machine() -> Result<String, io::Error> {
+    // SAFETY: an array of bytes may be all zero.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one utsname to a live one.
+    checked(libc::c_long::from(unsafe { libc::uname(&raw mut names) }))?;
+    let bytes = names.machine.iter().map(|byte| byte.cast_unsigned()).take_while(|byte| *byte != 0);
+    Ok(String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned())
+}
+
+/// `struct sched_attr`: policy, flags, nice, priority, runtime, deadline, period.
+pub(crate) fn scheduler() -> Result<[i64; 7], io::Error> {
+    let mut attr = [0_u8; 56];
+    // SAFETY: the buffer's length goes with it.
+    checked(unsafe {
+        libc::syscall(libc::SYS_sched_getattr, 0, attr.as_mut_ptr(), attr.len(), 0)
+    })?;
+    let four = |at: usize| {
+        i64::from(i32::from_ne_bytes([attr[at], attr[at + 1], attr[at + 2], attr[at + 3]]))
+    };
+    let eight = |at: usize| four(at) & 0xffff_ffff | four(at + 4) << 32;
+    Ok([four(4), eight(8), four(16), four(20), eight(24), eight(32), eight(40)])
+}
+
+/// The I/O priority: the class above 13 bits of level.
+pub(crate) fn io_priority() -> Result<i64, io::Error> {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    // SAFETY: no pointers.
+    checked(unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) })
+}
+
+/// The NUMA policy: mode with flags, and the first 64 nodes.
+pub(crate) fn memory_policy() -> Result<(i32, u64), io::Error> {
+    let mut mode: libc::c_int = 0;
+    let mut nodes = [0_u64; 16];
+    // SAFETY: the kernel writes an int and at most as many bits as it is told.
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_get_mempolicy,
+            &raw mut mode,
+            nodes.as_mut_ptr(),
+            nodes.len() * 64,
+            0,
+            0,
+        )
+    })?;
+    Ok((mode, nodes[0]))
+}
+
 /// Whether a debugger of the same user may attach and core dumps are made.
 pub(crate) fn dumpable() -> Result<i64, io::Error> {
     // SAFETY: no pointers.

@@ -17,6 +17,9 @@ pub fn check_host(spec: &Spec, rootfs: &Path) -> Vec<Error> {
         root(rootfs, &mut faults);
     }
     host_network(spec, &mut faults);
+    if let Some(process) = spec.process() {
+        faults.0.extend(super::check_labels(process, "/process"));
+    }
     faults.0
 }
 

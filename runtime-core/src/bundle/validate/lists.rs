@@ -1,11 +1,14 @@
 //! The list form of CPUs and memory nodes, `0-3,7` (cpuset(7), List format).
 
-/// Whether `list` is numbers and ranges, none of which runs backwards.
+/// Whether `list` is numbers and ranges, none of which runs backwards. As in the kernel,
+/// spaces around a range and empty ranges do no harm, but there must be one.
 pub(super) fn is_list(list: &str) -> bool {
-    list.split(',').all(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
-    })
+    let mut ranges = list.split(',').map(str::trim).filter(|range| !range.is_empty()).peekable();
+    ranges.peek().is_some()
+        && ranges.all(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
+        })
 }
 
 fn number(text: &str) -> Option<u32> {
@@ -19,10 +22,10 @@ mod tests {
 
     #[test]
     fn lists_are_numbers_and_forward_ranges() {
-        for good in ["0", "0-3,7", "1,1,0-0"] {
+        for good in ["0", "0-3,7", "1,1,0-0", " 0-3, ,7 ,"] {
             assert!(is_list(good), "{good}");
         }
-        for bad in ["", ",", "3-1", "0-", "-1", "+1", "a", "0 1", "99999999999"] {
+        for bad in ["", ",", " ", "3-1", "0-", "-1", "+1", "a", "0 1", "99999999999"] {
             assert!(!is_list(bad), "{bad}");
         }
     }

@@ -1,6 +1,9 @@
 //! Rules for the NUMA memory policy and for Intel RDT.
 
-use oci_spec::runtime::{Linux, LinuxIntelRdt, LinuxMemoryPolicy, MemoryPolicyModeType as Mode};
+use oci_spec::runtime::{
+    Linux, LinuxIntelRdt, LinuxMemoryPolicy, MemoryPolicyFlagType as Flag,
+    MemoryPolicyModeType as Mode,
+};
 
 use super::{Faults, list, lists, text};
 use crate::bundle::{item, member};
@@ -8,6 +11,7 @@ use crate::bundle::{item, member};
 pub(super) fn rules(linux: &Linux, faults: &mut Faults) {
     if let Some(policy) = linux.memory_policy() {
         nodes(policy, faults);
+        flags(policy, faults);
     }
     if let Some(rdt) = linux.intel_rdt() {
         closid(text(rdt.clos_id()), faults);
@@ -38,6 +42,29 @@ fn nodes(policy: &LinuxMemoryPolicy, faults: &mut Faults) {
     let remedy = "write numbers and ranges, such as 0-3,7, or nothing for MPOL_DEFAULT and \
                   MPOL_LOCAL";
     faults.add("/linux/memoryPolicy/nodes", message, remedy);
+}
+
+/// set_mempolicy(2), which says no more than EINVAL to these.
+fn flags(policy: &LinuxMemoryPolicy, faults: &mut Faults) {
+    const POINTER: &str = "/linux/memoryPolicy/flags";
+    let flags = list(policy.flags());
+    let has = |flag: Flag| flags.contains(&flag);
+    let numbered = has(Flag::MpolFStaticNodes) || has(Flag::MpolFRelativeNodes);
+    let nowhere = text(policy.nodes()).is_empty();
+    if has(Flag::MpolFStaticNodes) && has(Flag::MpolFRelativeNodes) {
+        let message = "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other";
+        faults.add(POINTER, message, "keep one of the two");
+    }
+    if numbered && nowhere && matches!(policy.mode(), Mode::MpolPreferred | Mode::MpolLocal) {
+        let message = "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES need nodes";
+        faults.add(POINTER, message, "name the nodes, or leave the flag out");
+    }
+    if has(Flag::MpolFNumaBalancing)
+        && !matches!(policy.mode(), Mode::MpolBind | Mode::MpolPreferredMany)
+    {
+        let message = "MPOL_F_NUMA_BALANCING is for MPOL_BIND and MPOL_PREFERRED_MANY alone";
+        faults.add(POINTER, message, "leave it out, or use one of those modes");
+    }
 }
 
 /// One directory below resctrl that is none of its own, or `/` for the default group.
@@ -94,6 +121,30 @@ mod tests {
             nodes("BIND", "x"),
             ["/linux/memoryPolicy/nodes: invalid memory policy nodes \"x\""]
         );
+    }
+
+    #[test]
+    fn flags_that_the_kernel_would_refuse_are_refused_with_a_reason() {
+        let flags = |mode: &str, nodes: &str, flags: &str| {
+            faults(&format!(
+                r#"{{"linux":{{"memoryPolicy":{{"mode":"MPOL_{mode}","nodes":"{nodes}",
+                    "flags":[{flags}]}}}}}}"#
+            ))
+        };
+        let (fixed, relative) = (r#""MPOL_F_STATIC_NODES""#, r#""MPOL_F_RELATIVE_NODES""#);
+        let balancing = r#""MPOL_F_NUMA_BALANCING""#;
+        assert_eq!(flags("BIND", "0", &format!("{fixed},{balancing}")), [""; 0]);
+        assert_eq!(flags("DEFAULT", "", fixed), [""; 0]);
+        for (mode, nodes, wrong) in [
+            ("BIND", "0", format!("{fixed},{relative}").as_str()),
+            ("PREFERRED", "", fixed),
+            ("LOCAL", "", relative),
+            ("INTERLEAVE", "0", balancing),
+        ] {
+            let faults = flags(mode, nodes, wrong);
+            assert_eq!(faults.len(), 1, "{mode} {wrong}");
+            assert!(faults[0].starts_with("/linux/memoryPolicy/flags: MPOL_F_"), "{faults:?}");
+        }
     }
 
     #[test]

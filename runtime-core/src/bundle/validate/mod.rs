@@ -7,6 +7,7 @@ mod filesystem;
 mod hooks;
 mod host;
 mod identity;
+mod labels;
 mod lists;
 mod mappings;
 mod memory;
@@ -29,6 +30,7 @@ use std::path::Path;
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Process, Spec};
 
 pub use host::check_host;
+pub use labels::check_labels;
 pub use nul::check_text;
 pub use rootless::check_rootless;
 pub(crate) use sysctl::{dotted, swap_separators};
