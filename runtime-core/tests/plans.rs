@@ -126,6 +126,7 @@ fn facts(layout: Layout) -> Facts {
         permitted: CAPABILITIES,
         bounding: CAPABILITIES,
         ignored_signals: SIGPIPE,
+        pinned: false,
         uid: 0,
         layout: Some(layout),
         ..Facts::default()
