@@ -119,6 +119,7 @@ const CRUN: &[Known] = &[
     ("resources::unlimited_pids", "crun 1.8 writes −1 as it is"),
     ("resources::block_io_weight", "crun 1.8 does not know the file of BFQ"),
     ("limits::network_class", "crun looks below /sys/fs/cgroup only"),
+    ("limits::realtime", "crun leaves cgroups behind"),
     ("limits::weight_of_a_device", "crun 1.8 does not know the file of BFQ"),
     ("limits::memory_limit_that_is_too_low", WORDS),
     ("limits::refused_limits", "crun leaves cgroups behind"),

@@ -21,6 +21,7 @@ family!("limits":
     writes_to_a_disk_are_throttled,
     network_class_and_priorities_are_set,
     weight_of_a_device_is_set,
+    realtime_runtime_is_part_of_that_above,
     memory_limit_that_is_too_low_for_init_is_reported,
     refused_limits_name_their_place_and_leave_nothing,
     limits_without_a_controller_are_refused,
@@ -184,6 +185,24 @@ fn weight_of_a_device_is_set(ctx: &Context) -> Outcome {
     let texts = files.iter().filter_map(|file| fs::read_to_string(dir.join(file)).ok());
     let text = texts.collect::<String>();
     check!(text.contains(&format!("{major}:{minor} 777")), "the files hold {text:?}");
+    Ok(())
+}
+
+fn realtime_runtime_is_part_of_that_above(ctx: &Context) -> Outcome {
+    let hierarchy = needs(ctx, "cpu")?;
+    if !hierarchy.join("cpu.rt_runtime_us").exists() {
+        return Err(Stop::skip("no realtime limits in this kernel, or cgroup v2"));
+    }
+    let limits = || json!({"cpu": {"realtimePeriod": 1_000_000, "realtimeRuntime": 5_000}});
+    refused(ctx, ("cpu", limits(), "cpu/realtimeRuntime", "invalid argument"))?;
+    let parent = hierarchy.join(ctx.cgroup.trim_start_matches('/'));
+    fs::create_dir_all(&parent)?;
+    fs::write(parent.join("cpu.rt_runtime_us"), "10000")?;
+    let c = limited(ctx, limits())?.container()?;
+    c.create()?;
+    let cgroup = c.config["linux"]["cgroupsPath"].as_str().unwrap_or_default();
+    let file = hierarchy.join(cgroup.trim_start_matches('/')).join("cpu.rt_runtime_us");
+    check_eq!(fs::read_to_string(file)?.trim(), "5000", "runtime");
     Ok(())
 }
 

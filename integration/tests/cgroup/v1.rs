@@ -209,6 +209,26 @@ fn memory_can_be_raised_and_lowered_past_the_swap_limit() {
 }
 
 #[test]
+fn a_limit_below_the_usage_is_refused_with_the_usage() {
+    with(json!({}), |scratch| {
+        let _process = scratch.run("exec sleep 60");
+        until("it uses memory", || scratch.live.stats().unwrap().memory.unwrap().usage > 65536);
+        for (check, says) in [
+            (false, "unable to set memory limit to 4096 (current usage: "),
+            (true, "rejecting memory limit 4096 <= usage "),
+        ] {
+            let resources = json!({"memory": {"limit": 4096, "checkBeforeUpdate": check}});
+            let resources = serde_json::from_value(resources).unwrap();
+            let limits =
+                scratch.plan.cgroup.limits(&resources, scratch.live.present().unwrap()).unwrap();
+            let error = scratch.live.update(&limits).unwrap_err();
+            assert!(error.to_string().starts_with(says), "{error}");
+            assert_eq!(error.pointer(), Some("/linux/resources/memory/limit"));
+        }
+    });
+}
+
+#[test]
 fn a_refused_limit_names_controller_file_value_and_place() {
     if !is_v1() {
         return;

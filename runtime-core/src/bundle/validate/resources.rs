@@ -81,6 +81,9 @@ fn weights(block_io: &LinuxBlockIo, faults: &mut Faults) {
         let entry = || item(&member(&base(), "weightDevice"), index);
         weight(device.weight(), || member(&entry(), "weight"), faults);
         weight(device.leaf_weight(), || member(&entry(), "leafWeight"), faults);
+        if device.weight().is_none() && device.leaf_weight().is_none() {
+            faults.add(entry(), "weightDevice entry has no weight", "give weight or leafWeight");
+        }
     }
 }
 
@@ -143,13 +146,14 @@ mod tests {
         assert_eq!(
             resources(
                 r#"{"memory":{"swappiness":101},"blockIO":{"weight":9,"leafWeight":0,
-                    "weightDevice":[{"major":8,"minor":0,"weight":1001}]}}"#
+                    "weightDevice":[{"major":8,"minor":0,"weight":1001},{"major":8,"minor":1}]}}"#
             ),
             [
                 "/linux/resources/memory/swappiness: swappiness is out of range",
                 "/linux/resources/blockIO/weight: block IO weight 9 is out of range",
                 "/linux/resources/blockIO/weightDevice/0/weight: block IO weight 1001 is out of \
                  range",
+                "/linux/resources/blockIO/weightDevice/1: weightDevice entry has no weight",
             ]
         );
     }

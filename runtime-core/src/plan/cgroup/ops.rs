@@ -11,7 +11,7 @@ use super::path::wanted;
 use super::place::{Cgroup, Directory};
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::plan::resources::devices::{self, Instruction};
-use crate::plan::resources::{self, Limits, Present, Write};
+use crate::plan::resources::{Limits, Present, Write};
 
 /// What a cgroup plan is made from.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +149,10 @@ impl CgroupPlan {
             .hint("run without --systemd-cgroup"));
         }
         let cgroup = place(request)?;
-        let limits = limits(&cgroup, request)?;
+        let limits = match request.resources {
+            Some(resources) => cgroup.limits(resources, Present::default())?,
+            None => Limits::default(),
+        };
         let writes = in_directories(&cgroup, limits.writes)?;
         let mut ops = Vec::new();
         let is_v2 = |(directory, _): &(usize, Write)| cgroup.directories[*directory].is_v2();
@@ -181,16 +184,6 @@ fn place(request: &CgroupRequest<'_>) -> Result<Cgroup> {
     });
     let directories = directories.collect();
     Ok(Cgroup { mode: layout.mode, base: layout.base.clone(), directories })
-}
-
-fn limits(cgroup: &Cgroup, request: &CgroupRequest<'_>) -> Result<Limits> {
-    match (request.resources, cgroup.mode) {
-        (None, _) => Ok(Limits::default()),
-        (Some(resources), Mode::V2) => resources::v2(resources),
-        (Some(resources), Mode::V1 | Mode::Hybrid) => {
-            resources::hybrid(resources, Present::default(), |name| cgroup.is_on_v1(name))
-        }
-    }
 }
 
 /// On a hybrid host controllers are passed on to the v2 cgroup only where some

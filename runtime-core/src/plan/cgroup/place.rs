@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Mode;
 use super::path::clean;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::resources::{self, Limits, Present};
 
 /// The cgroup of one container: a directory in each hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +69,21 @@ impl Cgroup {
         }
     }
 
+    /// The writes that limit this cgroup: each of the version that its controller is in.
+    ///
+    /// # Errors
+    /// Those of [`resources::v1`] and [`resources::v2`].
+    pub fn limits(&self, resources: &LinuxResources, present: Present) -> Result<Limits> {
+        match self.mode {
+            Mode::V2 => resources::v2(resources),
+            Mode::V1 | Mode::Hybrid => {
+                resources::hybrid(resources, present, |controller| self.is_on_v1(controller))
+            }
+        }
+    }
+
     /// Whether `controller` is in a v1 hierarchy, or would be.
-    pub(crate) fn is_on_v1(&self, controller: &str) -> bool {
+    fn is_on_v1(&self, controller: &str) -> bool {
         match self.mode {
             Mode::V1 => true,
             Mode::V2 => false,
