@@ -102,15 +102,12 @@ pub(crate) fn affinity() -> Value {
     }
 }
 
-/// Does nothing useful for some milliseconds and reports how many it was given the processor.
-pub(crate) fn burn(milliseconds: u64) -> Value {
+/// Keeps a processor busy for some milliseconds.
+pub(crate) fn burn(milliseconds: u64) {
     let until = Instant::now() + Duration::from_millis(milliseconds);
     while Instant::now() < until {
         std::hint::spin_loop();
     }
-    let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<u64>().ok());
-    json!({"used": nanoseconds.map(|n| n / 1_000_000)})
 }
 
 /// Maps a huge page and writes to it in a child, whom the kernel may end with SIGBUS.

@@ -52,7 +52,7 @@ fn run(name: &str, args: &[String]) -> Result<u8, String> {
         "syscall-x86" => print(&actions::syscall_x86(&numbers(args)?)),
         "fork-until-refused" => print(&actions::fork_until_refused(number(args, 0)?)),
         "affinity" => print(&actions::affinity()),
-        "burn" => print(&actions::burn(number(args, 0)?)),
+        "burn" => actions::burn(number(args, 0)?),
         "hugepage" => print(&actions::hugepage()),
         "allocate" => print(&actions::allocate(number(args, 0)?)),
         "await-signal" => print(&actions::await_signal()),
