@@ -62,6 +62,12 @@ const RUNC: &[Known] = &[
     ("labels::profile_that_is_not_loaded", "runc 1.1 says it in other words"),
     ("labels::profile_without", "runc 1.1 says it in other words"),
     ("labels::label_without", "runc 1.1 names no place in the configuration"),
+    (
+        "features::every_mount_option",
+        "runc 1.1 hands some of the words it lists to the file system",
+    ),
+    ("features::every_seccomp_action", "runc 1.1 does not list flags"),
+    ("features::id_mapped", "runc 1.1 ignores the mappings of a mount"),
     ("seccomp::flags_are_accepted", "runc 1.1 does not know flags"),
     ("sockets::readiness_is_relayed", "runc 1.1 sends no barrier"),
     ("sockets::pidfd_is_sent", "runc 1.1 does not know --pidfd-socket"),
@@ -152,6 +158,7 @@ const CRUN: &[Known] = &[
     ("hooks::hook_that_takes", WORDS),
     ("hooks::output_of_a", "crun lets hooks write to its own output"),
     ("hooks::later_hooks", "crun exits with 255"),
+    ("features::", "crun 1.8 has no features command"),
     ("cgroups::pids_limits", "crun 1.8 writes the number as it is"),
     ("cgroups::unified_values_without", "crun leaves the cgroup behind"),
     (

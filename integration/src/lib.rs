@@ -13,6 +13,8 @@ pub mod differences;
 pub mod expect;
 pub mod families;
 pub mod host;
+#[path = "../../runtime-core/tests/json_schema/mod.rs"]
+pub mod json_schema;
 pub mod leftovers;
 pub mod missing;
 pub mod outcome;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::bundle::Bundle;
 use crate::container::read_pid;
 use crate::context::Context;
+use crate::json_schema::Schemas;
 use crate::outcome::{Outcome, Stop};
 use crate::process::wait_for;
 use crate::{check, check_eq, family};
@@ -23,6 +24,7 @@ family!("lifecycle":
     state_prints_the_document_that_engines_read,
     state_of_a_stopped_container_has_pid_zero,
     state_carries_annotations,
+    state_is_as_the_schema_of_the_spec_wants_it,
     pid_file_holds_only_digits,
     second_create_with_the_same_id_is_refused,
     start_of_a_running_container_is_refused,
@@ -151,6 +153,25 @@ fn state_of_a_stopped_container_has_pid_zero(ctx: &Context) -> Outcome {
     c.has_status("stopped")?;
     check_eq!(c.state()?["pid"], json!(0), "pid");
     Ok(())
+}
+
+fn state_is_as_the_schema_of_the_spec_wants_it(ctx: &Context) -> Outcome {
+    let schemas = Schemas::load();
+    let bundle = Bundle::new(ctx)?.set("/annotations", json!({"a": "b"}));
+    let c = bundle.payload(&["sleep", "60000"]).container()?;
+    let fits = |status: &str| -> Outcome {
+        let state = c.state()?;
+        check_eq!(state["status"], json!(status), "status");
+        let faults = schemas.faults(schemas.file("state-schema.json"), &state);
+        check!(faults.is_empty(), "{faults:?}");
+        Ok(())
+    };
+    c.create()?;
+    fits("created")?;
+    c.start()?;
+    fits("running")?;
+    c.kill_init()?;
+    fits("stopped")
 }
 
 fn state_carries_annotations(ctx: &Context) -> Outcome {

@@ -9,6 +9,7 @@ pub mod crash;
 pub mod devices;
 pub mod exec;
 pub mod fallbacks;
+pub mod features;
 pub mod hooks;
 pub mod labels;
 pub mod lifecycle;
@@ -38,6 +39,7 @@ pub const ALL: &[Family] = &[
     net_devices::FAMILY,
     hooks::FAMILY,
     annotations::FAMILY,
+    features::FAMILY,
     seccomp::FAMILY,
     cgroups::FAMILY,
     resources::FAMILY,

@@ -3,11 +3,13 @@
 
 use serde_json::Value;
 
+use super::pointer::{item, member};
 use crate::error::Error;
 
-/// Where the configuration has objects all of whose members may be absent: any
-/// other is missed by the parser itself.
-const OBJECTS: [&str; 22] = [
+/// Where a configuration has objects of known members; `*` stands for any member
+/// or entry.
+const OBJECTS: [&str; 42] = [
+    "",
     "/root",
     "/process",
     "/process/user",
@@ -16,51 +18,115 @@ const OBJECTS: [&str; 22] = [
     "/process/scheduler",
     "/process/ioPriority",
     "/process/execCPUAffinity",
+    "/process/rlimits/*",
+    "/mounts/*",
+    "/mounts/*/uidMappings/*",
+    "/mounts/*/gidMappings/*",
     "/hooks",
+    "/hooks/*/*",
     "/linux",
+    "/linux/devices/*",
+    "/linux/netDevices/*",
+    "/linux/uidMappings/*",
+    "/linux/gidMappings/*",
+    "/linux/namespaces/*",
     "/linux/resources",
+    "/linux/resources/devices/*",
     "/linux/resources/memory",
     "/linux/resources/cpu",
     "/linux/resources/pids",
     "/linux/resources/blockIO",
+    "/linux/resources/blockIO/weightDevice/*",
+    "/linux/resources/blockIO/throttleReadBpsDevice/*",
+    "/linux/resources/blockIO/throttleWriteBpsDevice/*",
+    "/linux/resources/blockIO/throttleReadIOPSDevice/*",
+    "/linux/resources/blockIO/throttleWriteIOPSDevice/*",
+    "/linux/resources/hugepageLimits/*",
     "/linux/resources/network",
+    "/linux/resources/network/priorities/*",
+    "/linux/resources/rdma/*",
     "/linux/seccomp",
-    "/linux/personality",
+    "/linux/seccomp/syscalls/*",
+    "/linux/seccomp/syscalls/*/args/*",
     "/linux/intelRdt",
     "/linux/memoryPolicy",
-    "/user",
-    "/capabilities",
+    "/linux/timeOffsets/*",
 ];
 
-/// The first array of `raw` that should be an object. Most texts are done with
-/// after a look at the word before each bracket.
-pub(super) fn check(raw: &[u8]) -> Option<Error> {
+/// What is a list in most configurations: no reason to look closer.
+const LISTS: [&str; 24] = [
+    "additionalGids",
+    "ambient",
+    "architectures",
+    "args",
+    "bounding",
+    "devices",
+    "effective",
+    "env",
+    "gidMappings",
+    "inheritable",
+    "maskedPaths",
+    "mounts",
+    "names",
+    "namespaces",
+    "options",
+    "permitted",
+    "poststart",
+    "poststop",
+    "prestart",
+    "readonlyPaths",
+    "rlimits",
+    "startContainer",
+    "syscalls",
+    "uidMappings",
+];
+
+/// The first array of `raw` that should be an object; `base` is the place in a
+/// configuration that the document has. Most texts are done with after a look at
+/// the word before each bracket.
+pub(super) fn check(raw: &[u8], base: &str) -> Option<Error> {
     let suspicious = raw
         .iter()
         .enumerate()
         .filter(|(_, byte)| **byte == b'[')
-        .any(|(at, _)| is_of_object(&raw[..at]));
+        .any(|(at, _)| !is_of_list(&raw[..at]));
     if !suspicious {
         return None;
     }
     let tree: Value = serde_json::from_slice(raw).ok()?;
-    let wrong =
-        OBJECTS.iter().find(|pointer| tree.pointer(pointer).is_some_and(Value::is_array))?;
+    let patterns = OBJECTS.iter().filter_map(|pattern| pattern.strip_prefix(base));
+    let wrong = patterns.filter_map(|pattern| array_at(&tree, pattern, String::new())).next()?;
     Some(
-        Error::config(*wrong, "invalid type: array, expected an object")
+        Error::config(wrong, "invalid type: array, expected an object")
             .hint("write { … } instead of [ … ]"),
     )
 }
 
-/// Whether `before` ends in `"name":` with the name of one of [`OBJECTS`].
-fn is_of_object(before: &[u8]) -> bool {
+/// The pointer of an array where `pattern` leads to from `value`, at `place`.
+fn array_at(value: &Value, pattern: &str, place: String) -> Option<String> {
+    let Some(pattern) = pattern.strip_prefix('/') else {
+        return value.is_array().then_some(place);
+    };
+    let (name, rest) = pattern.find('/').map_or((pattern, ""), |at| pattern.split_at(at));
+    match (name, value) {
+        ("*", Value::Array(entries)) => entries
+            .iter()
+            .enumerate()
+            .find_map(|(index, entry)| array_at(entry, rest, item(&place, index))),
+        ("*", Value::Object(members)) => {
+            members.iter().find_map(|(name, value)| array_at(value, rest, member(&place, name)))
+        }
+        _ => array_at(value.get(name)?, rest, member(&place, name)),
+    }
+}
+
+/// Whether `before` ends in `"name":` with the name of one of [`LISTS`].
+fn is_of_list(before: &[u8]) -> bool {
     let Some(before) = before.trim_ascii_end().strip_suffix(b":") else { return false };
     let Some(before) = before.trim_ascii_end().strip_suffix(b"\"") else { return false };
     let start = before.iter().rposition(|byte| *byte == b'"').map_or(0, |quote| quote + 1);
     let name = &before[start..];
-    OBJECTS
-        .iter()
-        .any(|pointer| pointer.rsplit('/').next().is_some_and(|last| last.as_bytes() == name))
+    LISTS.iter().any(|list| list.as_bytes() == name)
 }
 
 #[cfg(test)]
@@ -69,9 +135,24 @@ mod tests {
 
     #[test]
     fn an_array_for_an_object_is_found_and_others_are_not() {
-        let wrong = check(br#"{"process":{"args":["a"],"user" : [ ]}}"#).unwrap();
-        assert_eq!(wrong.pointer(), Some("/process/user"));
-        assert!(check(br#"{"process":{"args":["\"user\":["],"user":{}}}"#).is_none());
-        assert!(check(br#"{"annotations":{"user":"x"},"mounts":[],"x":{"user":[]}}"#).is_none());
+        let wrong = |text: &str, base| {
+            check(text.as_bytes(), base).map(|error| error.pointer().unwrap().to_owned())
+        };
+        for (text, place) in [
+            (r#"{"process":{"args":["a"],"user" : [ ]}}"#, "/process/user"),
+            (r#"{"linux":{"uidMappings":[{}, [0, 1000, 1]]}}"#, "/linux/uidMappings/1"),
+            (r#"{"linux":{"netDevices":{"eth/0":[]}}}"#, "/linux/netDevices/eth~10"),
+            (r#"{"hooks":{"prestart":[["/x"]]}}"#, "/hooks/prestart/0"),
+            ("[]", ""),
+        ] {
+            assert_eq!(wrong(text, "").as_deref(), Some(place), "{text}");
+        }
+        for text in [
+            r#"{"process":{"args":["\"user\":["],"user":{}}}"#,
+            r#"{"annotations":{"user":"x"},"mounts":[],"x":{"user":[]},"user":[[]]}"#,
+        ] {
+            assert_eq!(wrong(text, ""), None, "{text}");
+        }
+        assert_eq!(wrong(r#"{"user":[]}"#, "/process").as_deref(), Some("/user"));
     }
 }

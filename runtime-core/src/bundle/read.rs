@@ -14,14 +14,14 @@ use crate::error::{Error, ErrorKind, Notice, Result};
 /// The specification in the text of a config.json, and what had to be
 /// overlooked to read it.
 pub fn parse_spec(raw: &[u8]) -> Result<(Spec, Vec<Notice>)> {
-    let (mut spec, notices) = parse(raw, relax::spec)?;
+    let (mut spec, notices) = parse(raw, "", relax::spec)?;
     forget_absent_pids_limit(&mut spec, raw);
     Ok((spec, notices))
 }
 
 /// The process in the text of a process document, as `exec --process` takes it.
 pub fn parse_process(raw: &[u8]) -> Result<(Process, Vec<Notice>)> {
-    parse(raw, relax::process)
+    parse(raw, "/process", relax::process)
 }
 
 /// The type reads an absent `pids.limit` as 0, which would be enforced;
@@ -41,23 +41,26 @@ fn forget_absent_pids_limit(spec: &mut Spec, raw: &[u8]) {
     }
 }
 
+/// `base` is the place in a configuration that the document has.
 fn parse<T: DeserializeOwned>(
     raw: &[u8],
+    base: &str,
     relax: fn(&mut Value) -> Vec<Notice>,
 ) -> Result<(T, Vec<Notice>)> {
     match serde_json::from_slice(raw) {
-        Ok(document) => match objects::check(raw) {
+        Ok(document) => match objects::check(raw, base) {
             None => Ok((document, Vec::new())),
             Some(wrong) => Err(wrong),
         },
         // Also for what it calls a syntax error: it says so of a number where
         // one of a set of words is due.
-        Err(_) => parse_relaxed(raw, relax),
+        Err(_) => parse_relaxed(raw, base, relax),
     }
 }
 
 fn parse_relaxed<T: DeserializeOwned>(
     raw: &[u8],
+    base: &str,
     relax: fn(&mut Value) -> Vec<Notice>,
 ) -> Result<(T, Vec<Notice>)> {
     let mut tree: Value = serde_json::from_slice(raw).map_err(|error| not_json(&error))?;
@@ -67,7 +70,10 @@ fn parse_relaxed<T: DeserializeOwned>(
     // Text again, so that the one parser of `T` in the program serves both.
     let relaxed = serde_json::to_vec(&tree).map_err(|error| not_json(&error))?;
     match serde_json::from_slice(&relaxed) {
-        Ok(document) => Ok((document, notices)),
+        Ok(document) => match objects::check(raw, base) {
+            None => Ok((document, notices)),
+            Some(wrong) => Err(wrong),
+        },
         Err(error) => Err(wrong_value(&error, &relaxed, &places)),
     }
 }

@@ -23,6 +23,11 @@ pub(super) fn rules(linux: &Linux, faults: &mut Faults) {
     }
     for (index, limit) in list(resources.hugepage_limits()).iter().enumerate() {
         page_size(limit.page_size(), index, faults);
+        if limit.limit() < 0 {
+            let pointer = member(&item(&member(BASE, "hugepageLimits"), index), "limit");
+            let message = format!("invalid hugepage limit {}", limit.limit());
+            faults.add(pointer, message, "give a number of bytes");
+        }
     }
     for (file, _) in resources.unified().as_ref().map(sorted).unwrap_or_default() {
         unified(file, faults);
