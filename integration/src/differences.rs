@@ -42,6 +42,7 @@ const RUNC: &[Known] = &[
     ),
     ("limits::network_class", "runc looks below /sys/fs/cgroup only"),
     ("limits::memory_limit_that_is_too_low", "on v1 runc moves its init before it sets the limit"),
+    ("devices::without_the_controller_of_v1", "runc wants the controller of v1 on a hybrid host"),
     ("limits::refused_limits", "runc says it in other words"),
     ("namespaces::time_", "runc 1.1 does not know time namespaces"),
     ("namespaces::user_is_joined", "runc 1.1 wants mappings for a namespace that has them"),

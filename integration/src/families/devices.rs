@@ -1,10 +1,13 @@
 //! Device rules: what a container may do with a device that it has.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use crate::bundle::Bundle;
-use crate::context::Context;
-use crate::outcome::Outcome;
+use crate::bundle::{Bundle, parse_lines};
+use crate::context::{Context, Layout};
+use crate::outcome::{Outcome, Stop};
+use crate::process::{Done, Run};
 use crate::{check_eq, family};
 
 /// A character device that is not among the defaults and asks for no privilege of its own.
@@ -19,7 +22,12 @@ macro_rules! rows {
         $(fn $name(ctx: &Context) -> Outcome {
             row(ctx, &$device, $rules, $allowed)
         })+
-        family!("devices": $($name,)+ rules_hold_for_executed_processes);
+        family!("devices":
+            $($name,)+
+            rules_hold_for_executed_processes,
+            without_the_controller_of_v1_rules_hold_on_v2,
+            without_any_controller_devices_are_not_left_open,
+        );
     };
 }
 
@@ -100,4 +108,38 @@ fn rules_hold_for_executed_processes(ctx: &Context) -> Outcome {
     let line = c.exec_report(&[], &["mknod", "/d/node", "10", "237"])?;
     check_eq!(letters(&line), "mr", "allowed in {line}");
     Ok(())
+}
+
+/// `run` where some hierarchies are unmounted.
+fn run_without(ctx: &Context, hierarchies: &[&str]) -> Outcome<Done> {
+    let here = |name: &&str| Path::new("/sys/fs/cgroup").join(name).join("cgroup.procs").exists();
+    if ctx.layout != Layout::Host || !["devices", "unified"].iter().all(here) {
+        return Err(Stop::skip("not a hybrid host"));
+    }
+    let rules = r#"[{"allow": false, "access": "rwm"}]"#;
+    let c = bundle(ctx, rules)?.payload(&["mknod", "/d/node", "10", "237"]).container()?;
+    let unmount: String =
+        hierarchies.iter().map(|name| format!("umount /sys/fs/cgroup/{name} && ")).collect();
+    let script = format!(
+        "mount --make-rprivate / && {unmount} \
+         exec \"$RUNTIME\" --root \"$ROOT\" run --bundle \"$BUNDLE\" \"$ID\""
+    );
+    Run::new("/usr/bin/unshare".as_ref(), &["--mount", "sh", "-c", &script], &ctx.dir)?
+        .env("RUNTIME", &ctx.runtime)
+        .env("ROOT", ctx.root())
+        .env("BUNDLE", &c.dir)
+        .env("ID", &c.id)
+        .done()
+}
+
+fn without_the_controller_of_v1_rules_hold_on_v2(ctx: &Context) -> Outcome {
+    let lines = parse_lines(&run_without(ctx, &["devices"])?.ok()?.stdout)?;
+    let line = lines.first().cloned().unwrap_or_default();
+    check_eq!(letters(&line), "m", "allowed in {line}");
+    Ok(())
+}
+
+fn without_any_controller_devices_are_not_left_open(ctx: &Context) -> Outcome {
+    let done = run_without(ctx, &["devices", "unified"])?;
+    done.exits(1)?.says(&["devices"]).map(drop)
 }
