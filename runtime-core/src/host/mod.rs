@@ -16,4 +16,5 @@ pub(crate) mod record;
 pub(crate) mod resctrl;
 pub(crate) mod sockets;
 pub(crate) mod spawn;
+pub(crate) mod systemd;
 pub(crate) mod unmount;

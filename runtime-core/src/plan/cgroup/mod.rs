@@ -5,6 +5,7 @@ mod ops;
 mod owner;
 mod path;
 mod place;
+pub mod systemd;
 
 pub(crate) use layout::DEFAULT_BASE;
 pub(super) use layout::unescape;
