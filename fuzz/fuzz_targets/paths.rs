@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
         id: "fuzz",
         cgroups_path: Some(Path::new(text)),
         resources: None,
-        systemd: false,
+        systemd: None,
         rootless: false,
         owner: None,
     };

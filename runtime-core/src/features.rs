@@ -147,7 +147,7 @@ fn linux() -> Linux {
     Linux {
         namespaces: namespaces::names(),
         capabilities: capabilities::names(u64::MAX),
-        cgroup: Cgroup { v1: true, v2: true, systemd: false, systemd_user: false, rdma: true },
+        cgroup: Cgroup { v1: true, v2: true, systemd: true, systemd_user: true, rdma: true },
         seccomp: Seccomp {
             enabled: true,
             actions: known::actions(),

@@ -42,7 +42,7 @@ pub(crate) fn plan(layout: &Layout, path: &str, resources: serde_json::Value) ->
         id: "box",
         cgroups_path: Some(path.as_ref()),
         resources: Some(&resources),
-        systemd: false,
+        systemd: None,
         rootless: false,
         owner: None,
     })

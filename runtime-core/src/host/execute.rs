@@ -5,9 +5,11 @@ use super::channel::Heard;
 use super::net_device::Passage;
 use super::record::{Directory, Phase, Record};
 use super::spawn::{self, Init, Surroundings};
+use super::systemd::Starting;
 use super::{hooks, listener, notify, proc_stat, resctrl, sockets};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::plan::cgroup::Part;
+use crate::plan::cgroup::systemd::Manager;
+use crate::plan::cgroup::{CgroupPlan, Part};
 use crate::plan::ops::{Fact, Message, Op};
 use crate::plan::{Action, HostOp, Plan, Step, blame, blame_rlimit};
 use crate::sys::pidfd;
@@ -27,6 +29,7 @@ pub(crate) struct Execution<'a> {
     record: &'a mut Record,
     surroundings: Option<Surroundings<'a>>,
     cgroup: Option<LiveCgroup>,
+    starting: Option<Starting>,
     init: Option<Init>,
     console: Option<OwnedFd>,
     listener: Option<i32>,
@@ -58,6 +61,7 @@ impl<'a> Execution<'a> {
             record,
             surroundings: Some(surroundings),
             cgroup: None,
+            starting: None,
             init: None,
             console: None,
             listener: None,
@@ -141,6 +145,8 @@ impl<'a> Execution<'a> {
             HostOp::OpenGate => self.open_gate(),
             HostOp::OpenNotify => self.directory.map_or(Ok(()), notify::open),
             HostOp::MakeCgroup(part) => self.make_cgroup(*part),
+            HostOp::StartUnit => self.start_unit(),
+            HostOp::AwaitUnit => self.await_unit(),
             HostOp::LimitCgroup => self.limit_cgroup(),
             HostOp::Spawn { into_cgroup, .. } => self.spawn(*into_cgroup),
             HostOp::UidMap(map) => self.write_proc("uid_map", map),
@@ -202,6 +208,21 @@ impl<'a> Execution<'a> {
         self.record.cgroup = Some(live.record());
         self.cgroup = Some(live);
         Ok(())
+    }
+
+    /// The record names it by now.
+    fn start_unit(&mut self) -> Result<()> {
+        let Some(CgroupPlan { cgroup, unit: Some(unit), .. }) = &self.plan.cgroup else {
+            return Ok(());
+        };
+        let manager = cgroup.unit.as_ref().map_or(Manager::System, |unit| unit.manager);
+        self.starting = Some(Starting::ask(manager, unit, self.pid())?);
+        Ok(())
+    }
+
+    /// One that could not be started is not the container's to stop.
+    fn await_unit(&mut self) -> Result<()> {
+        self.starting.take().map_or(Ok(()), Starting::finish)
     }
 
     fn limit_cgroup(&self) -> Result<()> {

@@ -24,6 +24,7 @@ pub(crate) fn gather(own_cgroup: Option<bool>) -> Result<Facts> {
         uid: effective_uid(&text),
         layout: own_cgroup.map(super::cgroup::detect).transpose()?,
         resctrl: None,
+        manager_cgroup: None,
     })
 }
 

@@ -8,7 +8,9 @@ use crate::host::channel::PATIENCE;
 use crate::host::execute::{Execution, Outcome, await_exec, end};
 use crate::host::record::{Directory, Phase, Record};
 use crate::host::spawn::Surroundings;
+use crate::host::systemd::manager_cgroup;
 use crate::host::{facts, notify, resctrl};
+use crate::plan::cgroup::systemd::Manager;
 use crate::plan::ops::Op;
 use crate::plan::{self, Action, Plan, Request};
 use oci_spec::runtime::Spec;
@@ -77,6 +79,11 @@ impl Runtime {
         let cgroups_path = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
         let own_cgroup = !cgroups_path.is_some_and(|path| path.is_absolute());
         let mut facts = facts::gather(Some(own_cgroup))?;
+        let rootless = options.rootless.unwrap_or(facts.uid != 0);
+        let systemd = self.driver == CgroupDriver::Systemd;
+        if systemd && rootless {
+            facts.manager_cgroup = Some(manager_cgroup(Manager::User)?);
+        }
         if let Some(rdt) = spec.linux().as_ref().and_then(|linux| linux.intel_rdt().as_ref()) {
             let name = plan::resctrl::group_name(rdt, id);
             facts.resctrl = resctrl::look(self.resctrl.as_deref(), name)?;
@@ -86,8 +93,8 @@ impl Runtime {
             bundle,
             facts: &facts,
             directory: &self.root().join(id),
-            systemd_cgroup: self.driver == CgroupDriver::Systemd,
-            rootless: options.rootless.unwrap_or(facts.uid != 0),
+            systemd_cgroup: systemd,
+            rootless,
             no_pivot: options.no_pivot,
             no_new_keyring: options.no_new_keyring,
             run,

@@ -1,6 +1,6 @@
 //! The plan of a new container, told once from the record to execve.
 
-use super::cgroup::{CgroupPlan, CgroupRequest, Part};
+use super::cgroup::{Cgroup, CgroupPlan, CgroupRequest, Part, SystemdRequest};
 use super::hooks::{Hook, Hooks, Output, OutputFile};
 use super::namespaces::Namespaces;
 use super::ops::{NO_SLOT, Op, point};
@@ -79,7 +79,7 @@ pub(super) struct Parts<'a> {
     pub(super) linux: Option<&'a Linux>,
     pub(super) namespaces: Namespaces,
     pub(super) hooks: Hooks,
-    pub(super) cgroup: Option<super::cgroup::Cgroup>,
+    pub(super) cgroup: Option<Cgroup>,
 }
 
 /// Everything that creating (and, with `run`, starting) the container will do.
@@ -120,7 +120,10 @@ fn cgroup(plan: &mut Plan, parts: &mut Parts<'_>) -> Result<()> {
         id: parts.request.id,
         cgroups_path: parts.linux.and_then(|linux| linux.cgroups_path().as_deref()),
         resources: parts.linux.and_then(|linux| linux.resources().as_ref()),
-        systemd: parts.request.systemd_cgroup,
+        systemd: parts.request.systemd_cgroup.then_some(SystemdRequest {
+            manager_cgroup: parts.request.facts.manager_cgroup.as_deref().unwrap_or_default(),
+            annotations: parts.spec.annotations().as_ref(),
+        }),
         rootless: parts.request.rootless,
         owner: super::cgroup::owner(parts),
     })?;
@@ -139,7 +142,8 @@ fn record(plan: &mut Plan, parts: &Parts<'_>) {
     if !parts.request.run {
         plan.host("", HostOp::OpenGate);
     }
-    if parts.cgroup.as_ref().is_some_and(|cgroup| cgroup.v2_directory().is_some()) {
+    let is_ours = |cgroup: &Cgroup| cgroup.v2_directory().is_some() && cgroup.unit.is_none();
+    if parts.cgroup.as_ref().is_some_and(is_ours) {
         plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V2));
     }
     resctrl::prepare(plan, parts);

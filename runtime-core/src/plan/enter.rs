@@ -35,11 +35,16 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
             into_cgroup: parts
                 .cgroup
                 .as_ref()
-                .is_some_and(|cgroup| cgroup.v2_directory().is_some()),
+                .is_some_and(|cgroup| cgroup.v2_directory().is_some() && cgroup.unit.is_none()),
         },
     );
     // What the host side does now it does while init is at work on the rest.
     if let Some(cgroup) = &parts.cgroup {
+        if cgroup.unit.is_some() {
+            plan.host("/linux/cgroupsPath", HostOp::StartUnit);
+            plan.host("/linux/cgroupsPath", HostOp::AwaitUnit);
+            plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V2));
+        }
         if cgroup.mode != Mode::V2 {
             plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V1));
         }
@@ -107,6 +112,10 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
 
 /// The same once the host side has made them.
 pub(super) fn join_made_cgroups(plan: &mut Plan, cgroup: &Cgroup) -> Result<()> {
+    if cgroup.unit.is_some() {
+        // systemd moves init.
+        return plan.sync(point::CGROUP, |_| Ok(()));
+    }
     if cgroup.mode != Mode::V2 {
         plan.sync(point::CGROUP, |_| Ok(()))?;
     }

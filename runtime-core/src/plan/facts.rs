@@ -18,6 +18,8 @@ pub struct Facts {
     pub uid: u32,
     /// The host's cgroups; `None` when there are none.
     pub layout: Option<Layout>,
+    /// The cgroup of systemd's own units, below the top; asked for only by its driver.
+    pub manager_cgroup: Option<String>,
     /// resctrl, looked at only for a container that has to do with it.
     pub resctrl: Option<Resctrl>,
 }

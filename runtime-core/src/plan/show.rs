@@ -1,6 +1,7 @@
 //! Plans for people: one line an operation.
 
 use super::cgroup::Part;
+use super::cgroup::systemd::Property;
 use super::namespaces::{name_of, names_of};
 use super::ops::{NO_SLOT, Op, point};
 use super::step::{Action, HostOp, Plan, Step};
@@ -11,6 +12,9 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, step) in self.steps.iter().enumerate() {
             line(f, place, step)?;
+            for text in self.unit_lines(step) {
+                writeln!(f, "             {text}")?;
+            }
             for (text, pointer) in self.cgroup_lines(step) {
                 writeln!(f, "             {text}{}", from(pointer))?;
             }
@@ -23,6 +27,19 @@ impl Plan {
     /// The same as JSON: `steps`, `descriptors`, `cgroup`.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// What systemd is asked for.
+    fn unit_lines(&self, step: &Step) -> Vec<String> {
+        let unit = self.cgroup.as_ref().and_then(|cgroup| cgroup.unit.as_ref());
+        match (&step.action, unit) {
+            (Action::Host(HostOp::StartUnit), Some(unit)) => {
+                let property = |one: &Property| format!("{}={}", one.name, one.value);
+                let first = std::iter::once(format!("unit {}", unit.name));
+                first.chain(unit.properties.iter().map(property)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What a step for the cgroup consists of.
@@ -76,6 +93,8 @@ fn host_op(op: &HostOp) -> String {
         HostOp::OpenNotify => "make the directory of the notification socket".to_owned(),
         HostOp::MakeCgroup(Part::V1) => "make the v1 cgroups".to_owned(),
         HostOp::MakeCgroup(Part::V2) => "make the v2 cgroup".to_owned(),
+        HostOp::StartUnit => "ask systemd to start the unit of the container".to_owned(),
+        HostOp::AwaitUnit => "wait until systemd has moved init into it".to_owned(),
         HostOp::LimitCgroup => "limit the cgroup".to_owned(),
         HostOp::Spawn { namespaces, into_cgroup } => {
             let place = if *into_cgroup { ", in its v2 cgroup" } else { "" };

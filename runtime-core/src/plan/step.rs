@@ -60,6 +60,10 @@ pub enum HostOp {
     OpenNotify,
     /// Make the cgroup's directories of one version.
     MakeCgroup(Part),
+    /// Ask systemd to start the container's unit, with init in it.
+    StartUnit,
+    /// Wait until it has.
+    AwaitUnit,
     /// Set its limits.
     LimitCgroup,
     /// Start init.

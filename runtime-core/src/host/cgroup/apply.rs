@@ -34,9 +34,16 @@ impl LiveCgroup {
                     };
                     forgive(written, *may_be_denied)?;
                 }
-                CgroupOp::FilterDevices { directory, program, may_be_denied, pointer, .. } => {
+                CgroupOp::FilterDevices {
+                    directory,
+                    program,
+                    beside,
+                    may_be_denied,
+                    pointer,
+                    ..
+                } => {
                     let Some(directory) = self.directory(*directory) else { continue };
-                    let filtered = self.filter_devices(directory, program);
+                    let filtered = self.filter_devices(directory, program, *beside);
                     forgive(filtered.map_err(|error| error.at(*pointer)), *may_be_denied)?;
                 }
                 CgroupOp::MakeDirectory { .. }

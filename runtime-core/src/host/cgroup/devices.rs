@@ -11,17 +11,22 @@ use crate::plan::resources::devices::Instruction;
 use crate::sys::bpf;
 
 impl LiveCgroup {
-    /// Puts `program` in the place of every device program attached so far;
-    /// at no time is there none.
+    /// Puts `program` in the place of every device program attached so far, or
+    /// `beside` them; at no time is there none.
     pub(super) fn filter_devices(
         &self,
         directory: &Directory,
         program: &[Instruction],
+        beside: bool,
     ) -> Result<()> {
         let cgroup = self.open_v2(directory)?;
         let words: Vec<u64> = program.iter().map(|instruction| instruction.word()).collect();
         let program = bpf::load_device_program(&words).map_err(cannot_load)?;
-        replace(&cgroup, &program).map_err(|errno| {
+        let attached = match beside {
+            true => bpf::attach(cgroup.as_fd(), program.as_fd(), None),
+            false => replace(&cgroup, &program),
+        };
+        attached.map_err(|errno| {
             Error::os("bpf", errno as i32)
                 .path(self.cgroup.absolute(directory))
                 .context("attaching the device filter")

@@ -8,6 +8,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::LiveCgroup;
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::systemd;
 use crate::plan::cgroup::Directory;
 
 /// The longest wait between two attempts.
@@ -23,6 +24,11 @@ impl LiveCgroup {
     /// kernel refuses.
     pub fn remove(&self, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
+        if let Some(unit) = &self.cgroup.unit {
+            // What is left would be asked to end politely, for as long as it likes.
+            self.kill(libc::SIGKILL)?;
+            systemd::stop(unit)?;
+        }
         let mut pause = Duration::from_millis(1);
         let mut left: Vec<&Directory> =
             self.directories().map(|(_, directory)| directory).collect();

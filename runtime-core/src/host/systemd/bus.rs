@@ -3,7 +3,7 @@
 
 use super::message::{Call, Kind, Received, size};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::cgroup::systemd::Value;
+use crate::plan::cgroup::systemd::{Manager, Value};
 use crate::sys::pidfd::poll_until;
 use nix::poll::PollFlags;
 use std::collections::VecDeque;
@@ -21,15 +21,6 @@ const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const BUS: &str = "org.freedesktop.DBus";
-
-/// Which manager is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manager {
-    /// The host's.
-    System,
-    /// That of the calling user.
-    User,
-}
 
 /// A connection that is ready for calls.
 #[derive(Debug)]

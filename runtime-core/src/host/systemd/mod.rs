@@ -4,5 +4,4 @@ mod bus;
 mod message;
 mod unit;
 
-pub(crate) use bus::Manager;
-pub(crate) use unit::{Starting, attach, manager_cgroup, set_properties, stop};
+pub(crate) use unit::{Starting, manager_cgroup, stop};

@@ -1,8 +1,8 @@
 //! Units of containers: started, changed, stopped.
 
-use super::bus::{Bus, Manager, Refusal};
+use super::bus::{Bus, Refusal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::cgroup::systemd::{Property, Unit, Value};
+use crate::plan::cgroup::systemd::{Manager, Property, Unit, UnitRecord, Value};
 
 /// A unit that systemd was asked to start, and has not answered for yet.
 #[derive(Debug)]
@@ -65,9 +65,10 @@ impl Starting {
         self.bus.answer(serial)
     }
 
+    /// The unit is ours, and must not stay.
     fn give_up(&mut self, error: Error) -> Error {
         // The error that led here is the one to report.
-        let _ = reset_failed(&mut self.bus, &self.unit.name);
+        let _ = stop_over(&mut self.bus, &self.unit.name);
         self.cannot_start(error)
     }
 
@@ -76,58 +77,30 @@ impl Starting {
     }
 }
 
-/// Changes properties of a unit that runs, until the next boot at most.
-pub(crate) fn set_properties(manager: Manager, unit: &str, properties: &[Property]) -> Result<()> {
-    if properties.is_empty() {
-        return Ok(());
-    }
-    let mut bus = Bus::connect(manager)?;
-    for optional in [true, false] {
-        let list = encode(properties.iter().filter(|property| optional || !property.optional));
-        let arguments = [Value::text(unit), Value::Bool(true), list];
-        let serial = bus.ask("SetUnitProperties", &arguments)?;
-        match bus.answer(serial)? {
-            Ok(_) => return Ok(()),
-            Err(refusal) if optional && is_unknown_property(&refusal) => {}
-            Err(refusal) => {
-                let doing = format!("unable to set properties of unit {unit:?}");
-                return Err(refusal.into_error().context(doing));
-            }
-        }
-    }
-    Ok(())
+/// Stops a unit; one that is gone already is no error. What it had failed with is
+/// forgotten, so that its name is free again.
+pub(crate) fn stop(unit: &UnitRecord) -> Result<()> {
+    let mut bus = Bus::connect(unit.manager)?;
+    stop_over(&mut bus, &unit.name)
 }
 
-/// Stops the unit; one that is gone already is no error. What it had failed with is
-/// forgotten, so that its name is free again.
-pub(crate) fn stop(manager: Manager, unit: &str) -> Result<()> {
-    let mut bus = Bus::connect(manager)?;
-    let serial = bus.ask("StopUnit", &[Value::text(unit), Value::text(MODE)])?;
-    match bus.answer(serial)? {
+/// Both are asked for at once: most units are gone by now.
+fn stop_over(bus: &mut Bus, unit: &str) -> Result<()> {
+    let stop = bus.ask("StopUnit", &[Value::text(unit), Value::text(MODE)])?;
+    let reset = bus.ask("ResetFailedUnit", &[Value::text(unit)])?;
+    let stopped = bus.answer(stop)?;
+    // A unit that is not loaded any more has nothing to reset.
+    let _ = bus.answer(reset)?;
+    match stopped {
         Ok(strings) => {
             let job = strings.into_iter().next().unwrap_or_default();
-            // Whatever came of the job: what is left in the cgroup is removed next.
-            bus.job_result(&job).map_err(|error| {
+            // Whatever came of it: what is left in the cgroup is removed next.
+            bus.job_result(&job).map(drop).map_err(|error| {
                 error.context(format!("waiting for systemd to stop unit {unit:?}"))
-            })?;
+            })
         }
-        Err(refusal) if refusal.is("NoSuchUnit") => return Ok(()),
-        Err(refusal) => {
-            return Err(refusal.into_error().context(format!("unable to stop unit {unit:?}")));
-        }
-    }
-    reset_failed(&mut bus, unit)
-}
-
-/// Puts process `pid` into the cgroup `below` of the unit: systemd may where the caller may not.
-pub(crate) fn attach(manager: Manager, unit: &str, below: &str, pid: i32) -> Result<()> {
-    let mut bus = Bus::connect(manager)?;
-    let pids = Value::Array("u".to_owned(), vec![Value::U32(pid.unsigned_abs())]);
-    let arguments = [Value::text(unit), Value::text(format!("/{below}")), pids];
-    let serial = bus.ask("AttachProcessesToUnit", &arguments)?;
-    match bus.answer(serial)? {
-        Ok(_) => Ok(()),
-        Err(refusal) => Err(refusal.into_error().context(format!("joining unit {unit:?}"))),
+        Err(refusal) if refusal.is("NoSuchUnit") => Ok(()),
+        Err(refusal) => Err(refusal.into_error().context(format!("unable to stop unit {unit:?}"))),
     }
 }
 

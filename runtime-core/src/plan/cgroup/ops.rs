@@ -1,5 +1,6 @@
 //! The operations that make a container's cgroup, in order, as data.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::layout::{Layout, Mode};
 use super::path::wanted;
 use super::place::{Cgroup, Directory};
+use super::systemd::{self, Manager, Unit, UnitName, UnitRecord};
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::plan::resources::devices::{self, Instruction};
 use crate::plan::resources::{Limits, Present, Write};
@@ -25,7 +27,7 @@ pub struct CgroupRequest<'a> {
     /// `linux.resources`.
     pub resources: Option<&'a LinuxResources>,
     /// Whether systemd is to make the cgroup.
-    pub systemd: bool,
+    pub systemd: Option<SystemdRequest<'a>>,
     /// Whether the caller lacks full privilege over the host: device rules may
     /// then fail, and so may the whole cgroup when nothing names or limits it.
     pub rootless: bool,
@@ -33,11 +35,22 @@ pub struct CgroupRequest<'a> {
     pub owner: Option<u32>,
 }
 
+/// What a unit of systemd is made from besides.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemdRequest<'a> {
+    /// The cgroup of the manager's own units, below the top.
+    pub manager_cgroup: &'a str,
+    /// The annotations of the configuration.
+    pub annotations: Option<&'a HashMap<String, String>>,
+}
+
 /// Everything that is to be done for a container's cgroup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CgroupPlan {
     /// Where it will be; goes to the state record before anything is made.
     pub cgroup: Cgroup,
+    /// The unit that systemd is asked to start.
+    pub unit: Option<Unit>,
     /// In order: directories, then limits, then the joins.
     pub ops: Vec<CgroupOp>,
     /// Go on without a cgroup where the host does not let the caller make one.
@@ -95,6 +108,8 @@ pub enum CgroupOp {
         rules: Vec<String>,
         /// The JSON pointer of the rules.
         pointer: &'static str,
+        /// Leave the program of systemd in place: both must let a device through.
+        beside: bool,
         /// Go on when the kernel refuses.
         may_be_denied: bool,
     },
@@ -141,18 +156,15 @@ impl CgroupPlan {
     /// A path or a limit that cannot be, or a limit whose controller the host
     /// has not mounted.
     pub fn new(request: &CgroupRequest<'_>) -> Result<Self> {
-        if request.systemd {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "the systemd cgroup driver is not built yet",
-            )
-            .hint("run without --systemd-cgroup"));
-        }
-        let cgroup = place(request)?;
+        let (cgroup, name) = match request.systemd {
+            Some(systemd) => place_unit(request, systemd)?,
+            None => (place(request)?, None),
+        };
         let limits = match request.resources {
             Some(resources) => cgroup.limits(resources, Present::default())?,
             None => Limits::default(),
         };
+        let unit = name.map(|name| unit(&name, &limits, request)).transpose()?;
         let writes = in_directories(&cgroup, limits.writes)?;
         let mut ops = Vec::new();
         let is_v2 = |(directory, _): &(usize, Write)| cgroup.directories[*directory].is_v2();
@@ -165,7 +177,7 @@ impl CgroupPlan {
         device_rules(&cgroup, request, &mut ops)?;
         ops.extend((0..cgroup.directories.len()).map(|directory| CgroupOp::Join { directory }));
         let may_be_denied = request.rootless && request.cgroups_path.is_none();
-        Ok(Self { cgroup, ops, may_be_denied, notices: limits.notices })
+        Ok(Self { cgroup, unit, ops, may_be_denied, notices: limits.notices })
     }
 
     /// The operations as lines of text, each with its place in config.json.
@@ -183,14 +195,50 @@ fn place(request: &CgroupRequest<'_>) -> Result<Cgroup> {
         path: wanted.in_hierarchy(hierarchy, layout.mode),
     });
     let directories = directories.collect();
-    Ok(Cgroup { mode: layout.mode, base: layout.base.clone(), directories })
+    Ok(Cgroup { mode: layout.mode, base: layout.base.clone(), directories, unit: None })
+}
+
+/// Where systemd will put the unit.
+fn place_unit(
+    request: &CgroupRequest<'_>,
+    systemd: SystemdRequest<'_>,
+) -> Result<(Cgroup, Option<UnitName>)> {
+    let layout = request.layout;
+    if layout.mode != Mode::V2 {
+        let message = "the systemd cgroup driver needs cgroup v2 alone";
+        return Err(Error::new(ErrorKind::Unsupported, message).hint(
+            "boot with systemd.unified_cgroup_hierarchy=1, or run without --systemd-cgroup",
+        ));
+    }
+    let name = UnitName::of(request.cgroups_path, request.id, request.rootless)?;
+    let path = match systemd.manager_cgroup.trim_matches('/') {
+        "" => name.path()?,
+        above => format!("{above}/{}", name.path()?),
+    };
+    let directory = Directory { controllers: Vec::new(), mount: String::new(), path };
+    let manager = if request.rootless { Manager::User } else { Manager::System };
+    let unit = Some(UnitRecord { name: name.unit.clone(), manager });
+    let (mode, base) = (layout.mode, layout.base.clone());
+    Ok((Cgroup { mode, base, directories: vec![directory], unit }, Some(name)))
+}
+
+fn unit(name: &UnitName, limits: &Limits, request: &CgroupRequest<'_>) -> Result<Unit> {
+    let listed = request.resources.and_then(|resources| resources.devices().as_deref());
+    systemd::unit(&systemd::Parts {
+        name,
+        writes: &limits.writes,
+        rules: &devices::rules(listed)?,
+        annotations: request.systemd.and_then(|systemd| systemd.annotations),
+    })
 }
 
 /// On a hybrid host controllers are passed on to the v2 cgroup only where some
 /// limit is set there.
 fn make(cgroup: &Cgroup, owner: Option<u32>, limited_on_v2: bool, ops: &mut Vec<CgroupOp>) {
     for (directory, place) in cgroup.directories.iter().enumerate() {
-        ops.push(CgroupOp::MakeDirectory { directory, pointer: PATH });
+        if cgroup.unit.is_none() {
+            ops.push(CgroupOp::MakeDirectory { directory, pointer: PATH });
+        }
         if place.controllers.iter().any(|name| name == "cpuset") {
             ops.push(CgroupOp::InheritCpuset { directory });
         }
@@ -242,6 +290,7 @@ fn device_rules(
             program: devices::filter(&rules),
             rules: rules.iter().map(allow_or_deny).collect(),
             pointer: DEVICES,
+            beside: cgroup.unit.is_some(),
             may_be_denied,
         });
         return Ok(());
@@ -341,7 +390,7 @@ mod tests {
             id: "web",
             cgroups_path: Some(Path::new("/box/web")),
             resources: Some(&resources),
-            systemd: false,
+            systemd: None,
             rootless: false,
             owner: Some(1000),
         })
@@ -418,18 +467,24 @@ mod tests {
     }
 
     #[test]
-    fn the_systemd_driver_says_that_it_is_missing() {
-        let error = CgroupPlan::new(&CgroupRequest {
-            layout: &hybrid(),
-            id: "web",
-            cgroups_path: None,
-            resources: None,
-            systemd: true,
-            rootless: false,
-            owner: None,
-        })
-        .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    fn the_systemd_driver_needs_v2() {
+        let systemd = SystemdRequest { manager_cgroup: "/", annotations: None };
+        let request = |layout: &Layout| {
+            CgroupPlan::new(&CgroupRequest {
+                layout,
+                id: "web",
+                cgroups_path: Some(Path::new("a-b.slice:p:n")),
+                resources: None,
+                systemd: Some(systemd),
+                rootless: false,
+                owner: None,
+            })
+        };
+        assert_eq!(request(&hybrid()).unwrap_err().kind(), ErrorKind::Unsupported);
+        let plan = request(&Layout::v2(None)).unwrap();
+        assert_eq!(plan.cgroup.directories[0].path, "a.slice/a-b.slice/p-n.scope");
+        assert_eq!(plan.unit.unwrap().name, "p-n.scope");
+        assert!(!plan.ops.iter().any(|op| matches!(op, CgroupOp::MakeDirectory { .. })));
     }
 
     #[test]
@@ -440,7 +495,7 @@ mod tests {
                 id: "web",
                 cgroups_path: path.map(Path::new),
                 resources: None,
-                systemd: false,
+                systemd: None,
                 rootless,
                 owner: None,
             })

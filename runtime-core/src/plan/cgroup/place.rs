@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::Mode;
 use super::path::clean;
+use super::systemd::UnitRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::resources::{self, Limits, Present};
 
@@ -19,6 +20,9 @@ pub struct Cgroup {
     pub base: String,
     /// One for each hierarchy the container is in.
     pub directories: Vec<Directory>,
+    /// The unit of systemd that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitRecord>,
 }
 
 /// The container's directory in one hierarchy.
@@ -143,7 +147,7 @@ mod tests {
             path: "a/id".to_owned(),
         };
         let directories = vec![directory(&["cpu", "cpuacct"], "cpu"), directory(&["pids"], "pids")];
-        Cgroup { mode: Mode::V1, base: "/sys/fs/cgroup".to_owned(), directories }
+        Cgroup { mode: Mode::V1, base: "/sys/fs/cgroup".to_owned(), directories, unit: None }
     }
 
     #[test]

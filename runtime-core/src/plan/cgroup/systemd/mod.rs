@@ -11,7 +11,29 @@ mod properties;
 mod text;
 mod value;
 
-pub(super) use name::UnitName;
-pub(super) use properties::{Parts, unit};
+use serde::{Deserialize, Serialize};
+
 pub use properties::{Property, Unit, limits};
 pub use value::Value;
+
+pub(super) use name::UnitName;
+pub(super) use properties::{Parts, unit};
+
+/// Which manager a unit belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Manager {
+    /// The host's.
+    System,
+    /// That of the calling user.
+    User,
+}
+
+/// The unit whose cgroup a container is in, as the state record keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRecord {
+    /// Its name, with its type.
+    pub name: String,
+    /// Whose it is.
+    pub manager: Manager,
+}

@@ -7,7 +7,7 @@ use super::value::Value;
 ///
 /// Numbers are 32-bit integers unless a type stands before them (`uint64 5`,
 /// `@t 5`) or they have a point.
-pub fn parse(text: &str) -> Option<Value> {
+pub(super) fn parse(text: &str) -> Option<Value> {
     let mut reader = Reader { rest: text };
     let value = reader.value(None)?;
     reader.skip_blanks();
