@@ -253,7 +253,7 @@ pub fn readlinkat(dir: i32, path: &CStr, into: &mut [u8]) -> Answer<usize> {
 }
 
 pub fn fchownat(dir: i32, path: &CStr, uid: u32, gid: u32) -> Answer<usize> {
-    call!(nr::FCHOWNAT, dir as isize, path.as_ptr(), uid, gid, flag::AT_SYMLINK_NOFOLLOW)
+    call!(nr::FCHOWNAT, dir as isize, path.as_ptr(), uid, gid, flag::AT_SYMLINK_NOFOLLOW | flag::AT_EMPTY_PATH)
 }
 
 pub fn fchown(fd: i32, uid: u32, gid: u32) -> Answer<usize> {

@@ -6,6 +6,7 @@ pub mod bad_input;
 pub mod budget;
 pub mod cgroups;
 pub mod crash;
+pub mod device_nodes;
 pub mod devices;
 pub mod exec;
 pub mod fallbacks;
@@ -18,11 +19,13 @@ pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
 pub mod process;
+pub mod propagation;
 pub mod resources;
 pub mod samples;
 pub mod scheduling;
 pub mod seccomp;
 pub mod sockets;
+pub mod sysctl;
 pub mod terminal;
 
 use crate::runner::Family;
@@ -32,6 +35,9 @@ pub const ALL: &[Family] = &[
     lifecycle::FAMILY,
     process::FAMILY,
     mounts::FAMILY,
+    propagation::FAMILY,
+    device_nodes::FAMILY,
+    sysctl::FAMILY,
     exec::FAMILY,
     scheduling::FAMILY,
     labels::FAMILY,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::context::Context;
@@ -24,6 +24,9 @@ family!("namespaces":
     user_is_joined,
     several_are_joined_at_once,
     time_offsets_are_set,
+    time_goes_by_the_offsets,
+    time_offsets_may_be_negative,
+    time_offsets_that_cannot_be_are_refused,
     user_namespace_maps_ids_and_files,
     user_namespace_with_several_ranges,
     user_namespace_sees_a_bind_mount_that_only_the_hosts_root_may_reach,
@@ -117,6 +120,53 @@ fn time_offsets_are_set(ctx: &Context) -> Outcome {
     let lines = facts["timeOffsets"].as_array().cloned().unwrap_or_default();
     let lines: Vec<_> = lines.iter().map(words).collect();
     check_eq!(lines, [["monotonic", "172800", "0"], ["boottime", "604800", "5"]], "offsets");
+    Ok(())
+}
+
+/// Seconds since boot as the container's /proc/uptime has them, less the host's.
+fn uptime_ahead(ctx: &Context, offsets: Value) -> Outcome<f64> {
+    let seconds = |text: &str| text.split(' ').next().unwrap_or_default().parse::<f64>();
+    let bundle = Bundle::new(ctx)?.namespace("time", None).set("/linux/timeOffsets", offsets);
+    let line = bundle.report(&["cat", "/proc/uptime"])?;
+    let inside = seconds(line["text"].as_str().unwrap_or_default())?;
+    Ok(inside - seconds(&fs::read_to_string("/proc/uptime")?)?)
+}
+
+fn time_goes_by_the_offsets(ctx: &Context) -> Outcome {
+    let ahead = uptime_ahead(ctx, json!({"boottime": {"secs": 604_800}}))?;
+    check!((604_700.0..604_810.0).contains(&ahead), "{ahead} s ahead");
+    Ok(())
+}
+
+fn time_offsets_may_be_negative(ctx: &Context) -> Outcome {
+    let offsets = json!({"boottime": {"secs": -40}, "monotonic": {"secs": -1, "nanosecs": 5}});
+    let ahead = uptime_ahead(ctx, offsets)?;
+    check!((-60.0..-35.0).contains(&ahead), "{ahead} s ahead");
+    Ok(())
+}
+
+fn time_offsets_that_cannot_be_are_refused(ctx: &Context) -> Outcome {
+    let holder = Holder::new(ctx, &["time"])?;
+    let path = holder.path("time");
+    let made = |offsets: Value| -> Outcome<Bundle<'_>> {
+        Ok(Bundle::new(ctx)?.namespace("time", None).set("/linux/timeOffsets", offsets))
+    };
+    let one = json!({"monotonic": {"secs": 1}});
+    for (bundle, words) in [
+        (made(json!({"boottime": {"nanosecs": 1_000_000_000}}))?, "/boottime/nanosecs"),
+        (made(json!({"boottime": {"nanosecs": -1}}))?, "/linux/timeOffsets/boottime"),
+        (made(json!({"boottime": {"secs": 1.5}}))?, "/linux/timeOffsets/boottime"),
+        (made(json!({"realtime": {"secs": 1}}))?, "use monotonic or boottime"),
+        (made(json!({"boottime": {"secs": i64::MAX}}))?, "time since boot"),
+        (made(json!({"boottime": {"secs": i64::MIN}}))?, "time since boot"),
+        (Bundle::new(ctx)?.set("/linux/timeOffsets", one.clone()), "time namespace isn't enabled"),
+        (made(one)?.namespace("time", Some(&path)), "both namespace path and time offsets"),
+    ] {
+        let answer = bundle.container()?.try_create(&[])?;
+        check!(answer.code != 0, "taken, with {words} expected");
+        check!(answer.stderr.contains(words), "{words} is not in {}", answer.stderr);
+        check!(answer.stderr.contains("/linux/timeOffsets"), "no place in {}", answer.stderr);
+    }
     Ok(())
 }
 

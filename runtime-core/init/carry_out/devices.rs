@@ -5,7 +5,7 @@ use super::State;
 use crate::host::{During, Fault};
 use crate::ops::Call;
 use crate::path::{self, Buffer};
-use crate::sys::{self, Fd, errno, flag};
+use crate::sys::{self, Fd, Statx, errno, flag};
 use core::ffi::CStr;
 
 pub struct Node {
@@ -16,6 +16,21 @@ pub struct Node {
     pub uid: u32,
     pub gid: u32,
     pub bind: bool,
+}
+
+const FIFO: u32 = 0o010000;
+const BLOCK: u32 = 0o060000;
+const KIND: u32 = 0o170000;
+
+impl Node {
+    fn kind(&self) -> u32 {
+        self.mode & KIND
+    }
+
+    fn is(&self, stat: &Statx) -> bool {
+        let same_number = (stat.rdev_major, stat.rdev_minor) == (self.major, self.minor);
+        u32::from(stat.mode) & KIND == self.kind() && (self.kind() == FIFO || same_number)
+    }
 }
 
 /// A device number as the kernel packs it for mknod.
@@ -30,15 +45,12 @@ impl State {
             return bind(node, directory, &name);
         }
         match sys::mknodat(directory, name.as_text(), node.mode, device_number(node.major, node.minor)) {
-            Ok(_) => {}
-            Err(errno::EEXIST) => same_device(node, directory, &name)?,
-            Err(errno::EPERM) => return bind(node, directory, &name),
-            Err(errno) => return Err(Fault::new(Call::Mknodat, errno)),
+            Ok(_) if (node.uid, node.gid) == (0, 0) => Ok(()),
+            Ok(_) => sys::fchownat(directory, name.as_text(), node.uid, node.gid).during(Call::Fchown).map(drop),
+            Err(errno::EEXIST) => same_device(node, directory, &name),
+            Err(errno::EPERM) if node.kind() != FIFO => bind(node, directory, &name),
+            Err(errno) => Err(Fault::new(Call::Mknodat, errno)),
         }
-        if (node.uid, node.gid) != (0, 0) {
-            sys::fchownat(directory, name.as_text(), node.uid, node.gid).during(Call::Fchown)?;
-        }
-        Ok(())
     }
 
     /// With `replace` whatever else stood there makes way, also when another
@@ -83,23 +95,51 @@ fn leads_to(directory: i32, name: &CStr, content: &CStr) -> bool {
     }
 }
 
-/// A node that was there is good if it is the device asked for.
+/// A node that was there is good if it is the device asked for. It is held, so that
+/// its permissions are not given to what stands there a moment later.
 fn same_device(node: &Node, directory: i32, name: &Buffer) -> Result<(), Fault> {
-    let stat = sys::stat_at(directory, name.as_text()).during(Call::Fstat)?;
-    let kind = |mode: u32| mode & 0o170000;
-    let same = kind(u32::from(stat.mode)) == kind(node.mode)
-        && (kind(node.mode) == 0o010000 || (stat.rdev_major, stat.rdev_minor) == (node.major, node.minor));
-    if !same {
+    let there = sys::open(directory, name.as_text(), flag::O_PATH | flag::O_NOFOLLOW, 0).during(Call::Open)?;
+    let stat = sys::stat_fd(there.raw()).during(Call::Fstat)?;
+    if !node.is(&stat) {
         return Err(Fault::new(Call::NotADevice, errno::EEXIST));
     }
-    sys::fchmodat(directory, name.as_text(), node.mode & 0o7777).during(Call::Fchmodat).map(drop)
+    if (stat.uid, stat.gid) != (node.uid, node.gid) {
+        sys::fchownat(there.raw(), c"", node.uid, node.gid).during(Call::Fchown)?;
+    }
+    if u32::from(stat.mode) != node.mode {
+        let path = Buffer::of_descriptor(there.raw()).during(Call::Fchmodat)?;
+        sys::fchmodat(flag::AT_FDCWD, path.as_text(), node.mode & !KIND).during(Call::Fchmodat)?;
+    }
+    Ok(())
 }
 
 /// Where nodes cannot be made (a user namespace), the host's is shown.
 fn bind(node: &Node, directory: i32, name: &Buffer) -> Result<(), Fault> {
-    let tree = sys::open_tree(flag::AT_FDCWD, node.path, flag::OPEN_TREE_CLONE).during(Call::OpenTree)?;
+    let tree = match of_host(node, node.path) {
+        Err(fault) => of_host(node, by_number(node)?.as_text()).map_err(|_| fault)?,
+        Ok(tree) => tree,
+    };
     let target = empty_file(directory, name.as_text())?;
     sys::move_mount(tree.raw(), target.raw()).during(Call::MoveMount).map(drop)
+}
+
+/// The host's node at `path`, if it is the device asked for.
+fn of_host(node: &Node, path: &CStr) -> Result<Fd, Fault> {
+    let tree = sys::open_tree(flag::AT_FDCWD, path, flag::OPEN_TREE_CLONE).during(Call::OpenTree)?;
+    let stat = sys::stat_fd(tree.raw()).during(Call::Fstat)?;
+    if node.is(&stat) { Ok(tree) } else { Err(Fault::new(Call::NotADevice, errno::ENOENT)) }
+}
+
+/// Where udev keeps a link to every device, whatever its name.
+fn by_number(node: &Node) -> Result<Buffer, Fault> {
+    let folder: &[u8] = if node.kind() == BLOCK { b"/dev/block/" } else { b"/dev/char/" };
+    let written = Buffer::of(folder).and_then(|mut path| {
+        path.push_number(u64::from(node.major))?;
+        path.push(b":")?;
+        path.push_number(u64::from(node.minor))?;
+        Ok(path)
+    });
+    written.during(Call::OpenTree)
 }
 
 /// A regular file at `name` to mount on, made when missing; never through a link.

@@ -78,9 +78,7 @@ impl State {
             Op::Session {} => sys::setsid().during(Call::Setsid).map(drop),
             Op::Keyring { name, label } => security::keyring(name, label),
             Op::LoopbackUp {} => sys::loopback_up().during(Call::Ioctl).map(drop),
-            Op::RootPropagation { flags, parent_private, rootfs } => {
-                rootfs::root_propagation(flags, parent_private != 0, rootfs)
-            }
+            Op::RootPropagation { flags, parent, rootfs } => rootfs::root_propagation(flags, parent, rootfs),
             Op::OpenRootfs { path } => self.open_rootfs(path),
             Op::OpenRoot { path } => self.open_root(path),
             Op::MountFs { target, source, fstype, flags, data, propagation, attr_set, attr_clear, copy_up } => self

@@ -7,20 +7,19 @@ use crate::path::{self, Buffer};
 use crate::sys::{self, Fd, errno, flag};
 use core::ffi::CStr;
 
-/// What happens to mounts here no longer reaches the host. pivot_root refuses
-/// when the mount that holds the rootfs is shared, so it is made private.
-pub fn root_propagation(flags: u64, parent_private: bool, rootfs: &CStr) -> Result<(), Fault> {
+/// What happens to mounts here no longer reaches the host.
+pub fn root_propagation(flags: u64, parent: u64, rootfs: &CStr) -> Result<(), Fault> {
     sys::mount(c"", c"/", None, flags, None).during(Call::Mount)?;
-    if parent_private { make_parent_private(rootfs) } else { Ok(()) }
+    if parent == 0 { Ok(()) } else { parent_propagation(rootfs, parent) }
 }
 
 /// The mount that holds `rootfs` starts at the directory itself or at one above
 /// it: the first that takes the change is it.
-fn make_parent_private(rootfs: &CStr) -> Result<(), Fault> {
+fn parent_propagation(rootfs: &CStr, flags: u64) -> Result<(), Fault> {
     let mut bytes = rootfs.to_bytes();
     loop {
         let at = Buffer::of(if bytes.is_empty() { b"/" } else { bytes }).during(Call::Mount)?;
-        match sys::mount(c"", at.as_text(), None, flag::MS_PRIVATE, None) {
+        match sys::mount(c"", at.as_text(), None, flags, None) {
             Err(errno::EINVAL) if !bytes.is_empty() => {
                 bytes = &bytes[..bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0)];
             }
@@ -74,6 +73,8 @@ impl State {
     /// /proc and /sys of the host would stay reachable below it, so they go first.
     pub fn move_root(&mut self) -> Result<(), Fault> {
         for seen in [c"/proc", c"/sys"] {
+            // Or the host would lose what is mounted below them. No mount, no change.
+            let _ = sys::mount(c"", seen, None, flag::MS_SLAVE | flag::MS_REC, None);
             match sys::umount(seen, flag::MNT_DETACH) {
                 Ok(_) | Err(errno::EINVAL | errno::ENOENT) => {}
                 Err(_) => {

@@ -114,6 +114,10 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             (Op::ExecLabel { .. }, libc::ENOENT | libc::EINVAL) => {
                 error.hint("the profile or label must be loaded on the host")
             }
+            (Op::TimeOffsets { .. }, libc::ERANGE) => error.hint(
+                "it is added to the time since boot, which may become neither negative nor more \
+                 than 146 years",
+            ),
             (Op::PivotRoot {}, libc::EINVAL) => {
                 error.hint("a root that is an initramfs needs --no-pivot")
             }

@@ -3,7 +3,7 @@
 use super::clone_flags::CLONE_NEWNS;
 use super::container::Parts;
 use super::ops::Op;
-use super::{Plan, sysctl};
+use super::{Plan, rootfs, sysctl};
 use crate::bundle::item;
 use crate::error::Result;
 
@@ -50,5 +50,6 @@ pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
             Op::MaskPath { path: path.into(), label: label.into() },
         );
     }
+    rootfs::settled(plan, parts);
     Ok(())
 }

@@ -106,8 +106,9 @@ operations! {
     Keyring = 9 { name: Text, label: Text }
     /// Bring the loopback interface up.
     LoopbackUp = 10 {}
-    /// Set the propagation of the whole mount tree, then of what holds the rootfs.
-    RootPropagation = 11 { flags: Word, parent_private: Word, rootfs: Text }
+    /// Set the propagation of the host's root, then, unless `parent` is 0, of the
+    /// mount that holds the rootfs.
+    RootPropagation = 11 { flags: Word, parent: Word, rootfs: Text }
     /// Bind the rootfs onto itself; its descriptor is the root of all further paths.
     OpenRootfs = 12 { path: Text }
     /// Take a directory as rootfs as it is (no mount namespace of its own, or exec).

@@ -25,6 +25,7 @@ const LINKS: [(&str, &str); 5] = [
 
 /// Mounts, device nodes, links, in the order of the configuration.
 pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    refuse_private_without_pivot(parts)?;
     plan.init("", Op::Stdio {});
     open(plan, parts);
     let mounts = parts.spec.mounts().as_deref().unwrap_or_default();
@@ -38,9 +39,7 @@ pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         plan.init("", bind_op(&source, Path::new(super::process::NOTIFY_DIRECTORY), &options));
     }
     cgroup_joined(plan, parts)?;
-    if !mounts.iter().any(is_bound_dev) {
-        nodes(plan, parts);
-    }
+    nodes(plan, parts, mounts.iter().any(is_bound_dev));
     for (pointer, op) in later {
         plan.init(pointer, op);
     }
@@ -53,19 +52,9 @@ fn open(plan: &mut Plan, parts: &Parts<'_>) {
         plan.init("/root/path", Op::OpenRoot { path: rootfs });
         return;
     }
-    let flags = match propagation(parts) {
-        0 => MS_SLAVE | MS_REC,
-        flags => flags,
-    };
-    plan.init(
-        "/linux/rootfsPropagation",
-        Op::RootPropagation {
-            flags,
-            // pivot_root refuses a shared parent; most changes leave none shared.
-            parent_private: u64::from(!parts.request.no_pivot && !unshares_all(flags)),
-            rootfs: rootfs.clone(),
-        },
-    );
+    let flags = while_mounting(propagation(parts), parts.request.no_pivot);
+    let op = Op::RootPropagation { flags, parent: of_parent(flags), rootfs: rootfs.clone() };
+    plan.init("/linux/rootfsPropagation", op);
     plan.init("/root/path", Op::OpenRootfs { path: rootfs });
     if parts
         .linux
@@ -75,9 +64,38 @@ fn open(plan: &mut Plan, parts: &Parts<'_>) {
     }
 }
 
-/// Whether no mount is shared after this change of all of them.
-fn unshares_all(flags: u64) -> bool {
-    flags & MS_REC != 0 && flags & MS_SHARED == 0
+/// The propagation of the host's root until the container's has taken its place.
+fn while_mounting(wanted: u64, no_pivot: bool) -> u64 {
+    match wanted & !MS_REC {
+        0 => MS_SLAVE | MS_REC,
+        // What is unbindable could not be bound any more, the rootfs first of all.
+        MS_UNBINDABLE => MS_PRIVATE | wanted & MS_REC,
+        // What is moved over a shared root is moved over that of the host.
+        MS_SHARED if no_pivot => MS_SLAVE,
+        _ => wanted,
+    }
+}
+
+/// Of the mount that holds the rootfs, where that may still be shared: the host would
+/// get the container's mounts, and the kernel refuses to change the root. As a slave it
+/// still gets those of the host.
+fn of_parent(flags: u64) -> u64 {
+    let leaves_none_shared = flags & MS_REC != 0 && flags & MS_SHARED == 0;
+    match flags & MS_SLAVE {
+        _ if leaves_none_shared => 0,
+        0 => MS_PRIVATE,
+        slave => slave,
+    }
+}
+
+/// Without pivot_root the host's root stays below the container's. What is unmounted
+/// on the host would stay mounted there, and in use.
+fn refuse_private_without_pivot(parts: &Parts<'_>) -> Result<()> {
+    if !parts.request.no_pivot || propagation(parts) & MS_PRIVATE == 0 {
+        return Ok(());
+    }
+    let text = "rootfsPropagation of [r]private is not safe without pivot_root";
+    Err(Error::config("/linux/rootfsPropagation", text).hint("use rslave, or leave --no-pivot out"))
 }
 
 /// `linux.rootfsPropagation` as flags; 0 when it is not set.
@@ -325,13 +343,14 @@ fn filesystem(
     }
 }
 
-fn nodes(plan: &mut Plan, parts: &Parts<'_>) {
+/// Nodes and links; where /dev is bound from elsewhere, only what is not in it.
+fn nodes(plan: &mut Plan, parts: &Parts<'_>, bound_dev: bool) {
     let listed = parts.linux.and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
     let (devices, notices) = devices::resolve(listed);
     plan.notices.extend(notices);
-    // A user namespace may not make device nodes: the host's are shown.
-    let bind = u64::from(parts.namespaces.has(CLONE_NEWUSER));
-    for device in devices {
+    // A user namespace may make pipes, but no device nodes: the host's are shown.
+    let no_nodes = parts.namespaces.has(CLONE_NEWUSER);
+    for device in devices.into_iter().filter(|one| !bound_dev || !one.path.starts_with("/dev")) {
         plan.init(
             device.pointer.as_str(),
             Op::Device {
@@ -341,9 +360,12 @@ fn nodes(plan: &mut Plan, parts: &Parts<'_>) {
                 minor: u64::from(device.minor),
                 uid: u64::from(device.uid),
                 gid: u64::from(device.gid),
-                bind,
+                bind: u64::from(no_nodes && device.kind != devices::Kind::Fifo),
             },
         );
+    }
+    if bound_dev {
+        return;
     }
     for (path, content) in LINKS {
         plan.init("", Op::Symlink { path: path.into(), content: content.into(), replace: 0 });
@@ -360,9 +382,22 @@ pub(super) fn change(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     } else {
         plan.init("/root/path", Op::PivotRoot {});
     }
+    if propagation(parts) & MS_UNBINDABLE == 0 {
+        root_propagation(plan, parts);
+    }
+    Ok(())
+}
+
+/// What cannot be bound any more is so once nothing needs to be bound.
+pub(super) fn settled(plan: &mut Plan, parts: &Parts<'_>) {
+    if propagation(parts) & MS_UNBINDABLE != 0 {
+        root_propagation(plan, parts);
+    }
+}
+
+fn root_propagation(plan: &mut Plan, parts: &Parts<'_>) {
     let flags = propagation(parts);
     if flags != 0 && parts.namespaces.has(CLONE_NEWNS) {
         plan.init("/linux/rootfsPropagation", Op::RootfsPropagation { flags });
     }
-    Ok(())
 }
