@@ -10,6 +10,7 @@ pub mod console;
 pub mod container;
 pub mod context;
 pub mod differences;
+pub mod every;
 pub mod expect;
 pub mod families;
 pub mod host;

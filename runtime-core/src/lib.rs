@@ -42,6 +42,6 @@ pub use sys::tty::{set_window_size, window_size};
 ///
 /// # Errors
 /// What is wrong in it, with its place.
-pub fn exec_process_from_json(bytes: &[u8]) -> Result<oci_spec::runtime::Process> {
-    bundle::parse_process(bytes).map(|(process, _)| process)
+pub fn exec_process_from_json(bytes: &[u8]) -> Result<(oci_spec::runtime::Process, Vec<Notice>)> {
+    bundle::parse_process(bytes)
 }

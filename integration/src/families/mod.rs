@@ -15,6 +15,7 @@ pub mod hooks;
 pub mod labels;
 pub mod lifecycle;
 pub mod limits;
+pub mod members;
 pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
@@ -39,6 +40,7 @@ pub const ALL: &[Family] = &[
     device_nodes::FAMILY,
     sysctl::FAMILY,
     exec::FAMILY,
+    members::FAMILY,
     scheduling::FAMILY,
     labels::FAMILY,
     namespaces::FAMILY,

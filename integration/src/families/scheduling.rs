@@ -7,11 +7,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::bundle::{Bundle, parse_lines};
-use crate::container::Container;
 use crate::context::{Context, Layout};
+use crate::every::{Row, by_document, holds_for_all, idle, refused};
 use crate::outcome::{Outcome, Stop};
 use crate::process::Run;
-use crate::{cgroups, check, check_eq, family, host};
+use crate::{cgroups, check_eq, family, host};
 
 family!("scheduling":
     policies_that_share_time_are_set,
@@ -34,77 +34,6 @@ family!("scheduling":
     cpus_without_a_member_are_refused,
     cpus_outside_of_the_cpuset_are_explained,
 );
-
-/// A member of the configuration, its value, and what the process then finds.
-struct Row<'r> {
-    pointer: &'r str,
-    value: Value,
-    fact: &'r str,
-    found: Value,
-}
-
-/// The first process has it, an executed one has it, and so has one whose own document says
-/// it or leaves it out.
-fn holds_for_all(ctx: &Context, rows: &[Row<'_>]) -> Outcome {
-    for Row { pointer, value, fact, found } in rows {
-        let bundle = Bundle::new(ctx)?
-            .set(pointer, value.clone())
-            .payload(&["facts", ",", "sleep", "60000"]);
-        let c = bundle.container()?;
-        c.up()?;
-        c.prints("}\n")?;
-        let has = |facts: Value, whose: &str| {
-            let got = facts.pointer(fact).unwrap_or(&Value::Null);
-            check!(holds(got, found), "{value}: {fact} of {whose} is {got}, expected {found}");
-            Ok(())
-        };
-        has(parse_lines(&c.printed())?.remove(0), "the container")?;
-        has(c.exec_report(&[], &["facts"])?, "an executed process")?;
-        has(by_document(ctx, &c, &json!({}))?, "a document without it")?;
-        if let Some(member) = pointer.strip_prefix("/process/") {
-            let plain = idle(Bundle::new(ctx)?)?;
-            has(by_document(ctx, &plain, &json!({ member: value }))?, "a document with it")?;
-        }
-    }
-    Ok(())
-}
-
-/// Equal, or an object with at least these members.
-fn holds(got: &Value, found: &Value) -> bool {
-    match found.as_object() {
-        Some(members) => members.iter().all(|(name, value)| got[name] == *value),
-        None => got == found,
-    }
-}
-
-fn idle(bundle: Bundle<'_>) -> Outcome<Container<'_>> {
-    let c = bundle.payload(&["sleep", "60000"]).container()?;
-    c.up()?;
-    Ok(c)
-}
-
-/// What a process finds that is executed by a document of its own with these members.
-fn by_document(ctx: &Context, c: &Container<'_>, members: &Value) -> Outcome<Value> {
-    let mut process = json!({"args": ["/bin/payload", "facts"], "cwd": "/", "user": {}});
-    for (name, value) in members.as_object().into_iter().flatten() {
-        process[name] = value.clone();
-    }
-    let file = ctx.dir.join(format!("process{}.json", ctx.number()));
-    fs::write(&file, process.to_string())?;
-    let done = ctx.ok(&["exec", "--process", &file.to_string_lossy(), &c.id])?;
-    Ok(parse_lines(&done.stdout)?.remove(0))
-}
-
-/// A container with it is refused with these words and the place.
-fn refused(ctx: &Context, cases: &[(&str, Value, &str)]) -> Outcome {
-    for (pointer, value, words) in cases {
-        let c = Bundle::new(ctx)?.set(pointer, value.clone()).container()?;
-        let done = c.run(&[])?;
-        check!(done.code == 1, "{value}: exit code {}", done.code);
-        done.says(&[words])?.says(&[&format!("config.json {pointer}")])?;
-    }
-    Ok(())
-}
 
 fn scheduler(value: Value, found: Value) -> Row<'static> {
     Row { pointer: "/process/scheduler", value, fact: "/scheduler", found }

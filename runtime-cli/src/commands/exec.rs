@@ -94,11 +94,12 @@ impl Exec {
         let detach = self.detach;
         let (process, options) = self.prepare(context)?;
         if detach {
-            container.exec(process, options)?;
+            context.log.notices(container.exec(process, options)?.notices());
             return Ok(0);
         }
         let foreground = Foreground::prepare()?;
         let process = container.exec(process, options)?;
+        context.log.notices(process.notices());
         foreground.attend(process)
     }
 
@@ -127,7 +128,7 @@ impl Exec {
             caps: self.cap,
         };
         let process = match &self.process {
-            Some(file) => ExecProcess::Document(Box::new(document(file)?)),
+            Some(file) => ExecProcess::Document(Box::new(document(file, context)?)),
             None if command.args.is_empty() => {
                 return Err(Failure::new("exec args cannot be empty"));
             }
@@ -141,9 +142,11 @@ impl Exec {
     }
 }
 
-fn document(file: &Path) -> Result<oci_spec::runtime::Process, Failure> {
+fn document(file: &Path, context: &Context) -> Result<oci_spec::runtime::Process, Failure> {
     let bytes = std::fs::read(file).map_err(|error| Failure::file("open", file, &error))?;
-    Ok(exec_process_from_json(&bytes)?)
+    let (process, notices) = exec_process_from_json(&bytes)?;
+    context.log.notices(&notices);
+    Ok(process)
 }
 
 fn wants_terminal(process: &ExecProcess) -> bool {

@@ -5,7 +5,7 @@ use super::process::Process;
 use super::status::{first, status};
 use super::{Container, ExecCommand, ExecOptions, ExecProcess};
 use crate::bundle::{parse_spec, validate};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::cgroup::LiveCgroup;
 use crate::host::execute::{Execution, await_exec, end};
 use crate::host::facts;
@@ -29,7 +29,8 @@ impl Container {
         refuse_unless_running(status(&directory, &record)?, options.ignore_paused)?;
         let target = first(&record).ok_or_else(stopped)?;
         let (spec, _) = parse_spec(&directory.load_config()?)?;
-        let (process, base) = whole(process, &spec)?;
+        let mut notices = Vec::new();
+        let (process, base) = whole(process, &spec, &mut notices)?;
         check_terminal(&process, &options)?;
         let place = sub_cgroup(&record, &options.cgroup)?;
         let cgroup = place.clone().map(LiveCgroup::open).transpose()?;
@@ -66,7 +67,8 @@ impl Container {
         let outcome =
             Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup).run()?;
         await_exec(&outcome.init, &plan).inspect_err(|_| end(&outcome.init))?;
-        Ok(Process::new(outcome.init, outcome.console))
+        notices.extend(plan.notices);
+        Ok(Process::new(outcome.init, outcome.console).with_notices(notices))
     }
 }
 
@@ -120,10 +122,14 @@ fn escapes(wanted: &str) -> bool {
 }
 
 /// The process object with everything in it, and its place in the configuration.
-fn whole(process: ExecProcess, spec: &oci::Spec) -> Result<(oci::Process, &'static str)> {
+fn whole(
+    process: ExecProcess,
+    spec: &oci::Spec,
+    notices: &mut Vec<Notice>,
+) -> Result<(oci::Process, &'static str)> {
     let (process, base) = match process {
         ExecProcess::Document(process) => (completed(*process, spec), ""),
-        ExecProcess::Command(command) => (merged(command, spec)?, "/process"),
+        ExecProcess::Command(command) => (merged(command, spec, notices), "/process"),
     };
     if process.args().as_ref().is_none_or(Vec::is_empty) {
         return Err(Error::new(ErrorKind::InvalidArgument, "exec args cannot be empty"));
@@ -135,8 +141,8 @@ fn whole(process: ExecProcess, spec: &oci::Spec) -> Result<(oci::Process, &'stat
     }
 }
 
-/// What a document leaves out of confinement, limits and scheduling is the container's:
-/// leaving it out is no way around.
+/// What a document leaves out of confinement and scheduling is the container's: leaving it
+/// out is no way around. Its resource limits are its own, as with runc and crun.
 fn completed(mut process: oci::Process, spec: &oci::Spec) -> oci::Process {
     let Some(own) = spec.process() else { return process };
     macro_rules! complete {
@@ -160,9 +166,6 @@ fn completed(mut process: oci::Process, spec: &oci::Spec) -> oci::Process {
     if empty(process.selinux_label()) {
         process.set_selinux_label(own.selinux_label().clone());
     }
-    if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
-        process.set_rlimits(own.rlimits().clone());
-    }
     if process.user().umask().is_none() {
         let mut user = process.user().clone();
         user.set_umask(own.user().umask());
@@ -173,7 +176,7 @@ fn completed(mut process: oci::Process, spec: &oci::Spec) -> oci::Process {
 
 /// The container's own process with the command's differences. Its terminal is
 /// not inherited.
-fn merged(command: ExecCommand, spec: &oci::Spec) -> Result<oci::Process> {
+fn merged(command: ExecCommand, spec: &oci::Spec, notices: &mut Vec<Notice>) -> oci::Process {
     let mut process = spec.process().clone().unwrap_or_default();
     process.set_args(Some(command.args)).set_terminal(Some(command.terminal));
     if let Some(cwd) = command.cwd {
@@ -203,9 +206,9 @@ fn merged(command: ExecCommand, spec: &oci::Spec) -> Result<oci::Process> {
         process.set_no_new_privileges(Some(true));
     }
     if !command.caps.is_empty() {
-        let added = capabilities::parse_all(&command.caps)?;
+        let added = capabilities::parse_known(&command.caps, notices);
         process
             .set_capabilities(Some(capabilities::granted(process.capabilities().as_ref(), added)));
     }
-    Ok(process)
+    process
 }

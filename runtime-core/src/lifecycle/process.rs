@@ -1,6 +1,6 @@
 //! A process that the library started, held by its pidfd.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Notice, Result};
 use crate::host::spawn::Init;
 use crate::sys::pidfd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -35,15 +35,26 @@ pub struct Process {
     pid: i32,
     pidfd: OwnedFd,
     console: Option<OwnedFd>,
+    notices: Vec<Notice>,
 }
 
 impl Process {
     pub(super) fn new(init: Init, console: Option<OwnedFd>) -> Self {
-        Self { pid: init.pid, pidfd: init.pidfd, console }
+        Self { pid: init.pid, pidfd: init.pidfd, console, notices: Vec::new() }
     }
 
     pub(super) fn of_pidfd(pid: i32, pidfd: OwnedFd) -> Self {
-        Self { pid, pidfd, console: None }
+        Self { pid, pidfd, console: None, notices: Vec::new() }
+    }
+
+    pub(super) fn with_notices(mut self, notices: Vec<Notice>) -> Self {
+        self.notices = notices;
+        self
+    }
+
+    /// What could not be granted, and what else is worth a warning.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// Its pid as the host numbers it.

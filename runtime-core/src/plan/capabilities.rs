@@ -6,7 +6,7 @@ use caps::Capability as Cap;
 use oci_spec::runtime::{Capabilities, Capability as Name, LinuxCapabilities};
 
 use crate::bundle::member;
-use crate::error::{Error, ErrorKind, Notice, Result};
+use crate::error::Notice;
 
 /// The capabilities in the order of their numbers (capabilities(7)).
 const TABLE: [(Name, Cap); 41] = [
@@ -139,15 +139,15 @@ pub fn parse(name: &str) -> Option<u64> {
     Cap::from_str(&caps::to_canonical(name)).ok().map(|capability| capability.bitmask())
 }
 
-/// The mask of all of `names`.
-///
-/// # Errors
-/// A name that is no capability.
-pub fn parse_all(names: &[String]) -> Result<u64> {
-    names.iter().try_fold(0, |mask, name| match parse(name) {
-        Some(bit) => Ok(mask | bit),
-        None => Err(Error::new(ErrorKind::InvalidArgument, format!("unknown capability {name:?}"))
-            .hint("capabilities(7) lists their names")),
+/// The mask of those of `names` that are capabilities; the others are mentioned.
+pub fn parse_known(names: &[String], notices: &mut Vec<Notice>) -> u64 {
+    names.iter().fold(0, |mask, name| match parse(name) {
+        Some(bit) => mask | bit,
+        None => {
+            let message = format!("ignoring unknown or unavailable capability {name}");
+            notices.push(Notice::new("", message));
+            mask
+        }
     })
 }
 
