@@ -1,6 +1,7 @@
 //! The machine: cgroup layouts in private mount namespaces, and what it can give.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -164,5 +165,35 @@ impl Drop for Holder {
         let child = nix::unistd::Pid::from_raw(self.child);
         let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
         let _ = nix::sys::wait::waitpid(child, None);
+    }
+}
+
+/// A directory of the host with a tmpfs mounted on it and another below it, for as long as the
+/// value lives.
+#[derive(Debug)]
+pub struct HostTree {
+    pub dir: PathBuf,
+}
+
+impl HostTree {
+    /// `tree`, which has `nodev`, and `below` with a file in it.
+    pub fn new(ctx: &Context) -> Outcome<Self> {
+        let dir = ctx.dir.join("tree");
+        std::fs::create_dir_all(&dir)?;
+        mount(Some("tree"), &dir, Some("tmpfs"), MsFlags::MS_NODEV, NONE)?;
+        let tree = Self { dir };
+        let below = tree.dir.join("below");
+        std::fs::create_dir(&below)?;
+        mount(Some("below"), &below, Some("tmpfs"), MsFlags::empty(), NONE)?;
+        std::fs::write(below.join("file"), "below")?;
+        Ok(tree)
+    }
+}
+
+impl Drop for HostTree {
+    fn drop(&mut self) {
+        // What stays mounted is reported as left behind.
+        let _ = umount2(&self.dir.join("below"), MntFlags::MNT_DETACH);
+        let _ = umount2(&self.dir, MntFlags::MNT_DETACH);
     }
 }

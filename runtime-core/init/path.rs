@@ -48,13 +48,22 @@ impl Buffer {
     }
 
     pub fn push_number(&mut self, number: u64) -> Answer<()> {
-        let mut digits = [0u8; 20];
+        self.push_digits(number, 10)
+    }
+
+    pub fn push_octal(&mut self, number: u64) -> Answer<()> {
+        self.push_digits(number, 8)
+    }
+
+    fn push_digits(&mut self, number: u64, base: u64) -> Answer<()> {
+        // As many as the highest number has in octal.
+        let mut digits = [0u8; 22];
         let mut at = digits.len();
         let mut left = number;
         loop {
             at -= 1;
-            digits[at] = b'0' + (left % 10) as u8;
-            left /= 10;
+            digits[at] = b'0' + (left % base) as u8;
+            left /= base;
             if left == 0 {
                 break;
             }
@@ -183,7 +192,7 @@ fn directories(root: i32, path: &CStr, mode: u32, plain: bool, links: u32) -> Re
         Err(errno::ENOENT) => {}
         answer => return answer.during(Call::Openat2),
     }
-    let (parent, name) = make_parent(root, path, mode, plain, links)?;
+    let (parent, name) = parent(root, path, mode, plain, links)?;
     match sys::mkdirat(parent.raw(), name.as_text(), mode) {
         Ok(_) => {}
         Err(errno::EEXIST) if !plain => {
@@ -210,7 +219,7 @@ fn file(root: i32, path: &CStr, links: u32) -> Result<Fd, Fault> {
         Err(errno::ENOENT) => {}
         answer => return answer.during(Call::Openat2),
     }
-    let (parent, name) = make_parent(root, path, 0o755, false, links)?;
+    let (parent, name) = parent(root, path, 0o755, false, links)?;
     let flags = flag::O_CREAT | flag::O_EXCL | flag::O_NOFOLLOW | flag::O_WRONLY;
     match sys::open(parent.raw(), name.as_text(), flags, 0o755) {
         Ok(made) => made.close(),
@@ -226,7 +235,11 @@ fn file(root: i32, path: &CStr, links: u32) -> Result<Fd, Fault> {
 
 /// The directory that `path` is to be made in, and its name there. A missing
 /// component called `..` has no meaning.
-fn make_parent(root: i32, path: &CStr, mode: u32, plain: bool, links: u32) -> Result<(Fd, Buffer), Fault> {
+pub fn make_parent(root: i32, path: &CStr, mode: u32) -> Result<(Fd, Buffer), Fault> {
+    parent(root, path, mode, false, MAX_LINKS)
+}
+
+fn parent(root: i32, path: &CStr, mode: u32, plain: bool, links: u32) -> Result<(Fd, Buffer), Fault> {
     let (above, name) = split(path);
     if matches!(name, b"" | b"." | b"..") {
         return Err(Fault::new(Call::Mkdirat, errno::ENOENT));
@@ -237,19 +250,25 @@ fn make_parent(root: i32, path: &CStr, mode: u32, plain: bool, links: u32) -> Re
     Ok((parent, Buffer::of(name).during(Call::Mkdirat)?))
 }
 
+/// What the link `name` in `directory` says, or the open link itself if that is empty.
+pub fn link_content(directory: i32, name: &CStr) -> Answer<Buffer> {
+    let mut content = [0u8; PATH_MAX];
+    let count = sys::readlinkat(directory, name, &mut content)?;
+    Buffer::of(&content[..count])
+}
+
 /// Where the link `name` in `parent`, which is `path` below the root, points to,
 /// as a path below the root; `None` when it is no link.
 fn link_target(path: &CStr, parent: &Fd, name: &Buffer) -> Result<Option<Buffer>, Fault> {
-    let mut content = [0u8; PATH_MAX];
-    let count = match sys::readlinkat(parent.raw(), name.as_text(), &mut content) {
-        Ok(count) => count,
+    let content = match link_content(parent.raw(), name.as_text()) {
+        Ok(content) => content,
         Err(errno::EINVAL) => return Ok(None),
         Err(errno) => return Err(Fault::new(Call::Readlink, errno)),
     };
     let (above, _) = split(path);
-    let start = if content[0] == b'/' { &[] } else { above };
+    let start = if content.as_bytes().starts_with(b"/") { &[] } else { above };
     let mut target = Buffer::of(start).during(Call::Readlink)?;
-    target.push(&content[..count]).during(Call::Readlink)?;
+    target.push(content.as_bytes()).during(Call::Readlink)?;
     Ok(Some(target))
 }
 

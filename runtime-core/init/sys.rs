@@ -18,6 +18,7 @@ pub mod errno {
     pub const EINTR: i32 = 4;
     pub const EAGAIN: i32 = 11;
     pub const EACCES: i32 = 13;
+    pub const EBUSY: i32 = 16;
     pub const EEXIST: i32 = 17;
     pub const ENOTDIR: i32 = 20;
     pub const EISDIR: i32 = 21;
@@ -26,6 +27,7 @@ pub mod errno {
     pub const ENOSYS: i32 = 38;
     pub const ELOOP: i32 = 40;
     pub const EBADMSG: i32 = 74;
+    pub const EOPNOTSUPP: i32 = 95;
 
     /// How a kernel says that it does not have a call yet, and a container's
     /// profile that is older than the call.
@@ -348,6 +350,19 @@ pub fn filesystem(fd: i32) -> Answer<(u64, u64)> {
     Ok((stat[0], stat[10]))
 }
 
+/// The names of a file's extended attributes, each with its NUL.
+pub fn list_attributes(fd: i32, into: &mut [u8]) -> Answer<usize> {
+    call!(nr::FLISTXATTR, fd, into.as_mut_ptr(), into.len())
+}
+
+pub fn get_attribute(fd: i32, name: &CStr, into: &mut [u8]) -> Answer<usize> {
+    call!(nr::FGETXATTR, fd, name.as_ptr(), into.as_mut_ptr(), into.len())
+}
+
+pub fn set_attribute(fd: i32, name: &CStr, value: &[u8]) -> Answer<usize> {
+    call!(nr::FSETXATTR, fd, name.as_ptr(), value.as_ptr(), value.len(), 0)
+}
+
 pub fn write(fd: i32, bytes: &[u8]) -> Answer<usize> {
     call!(nr::WRITE, fd, bytes.as_ptr(), bytes.len())
 }
@@ -503,6 +518,12 @@ pub fn fsopen(fstype: &CStr) -> Answer<Fd> {
 pub fn fsconfig_string(fs: i32, key: &CStr, value: &CStr) -> Answer<usize> {
     const FSCONFIG_SET_STRING: usize = 1;
     call!(nr::FSCONFIG, fs, FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr(), 0)
+}
+
+/// A parameter without a value.
+pub fn fsconfig_flag(fs: i32, key: &CStr) -> Answer<usize> {
+    const FSCONFIG_SET_FLAG: usize = 0;
+    call!(nr::FSCONFIG, fs, FSCONFIG_SET_FLAG, key.as_ptr(), 0, 0)
 }
 
 pub fn fsconfig_create(fs: i32) -> Answer<usize> {

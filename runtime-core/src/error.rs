@@ -75,6 +75,7 @@ struct Inner {
     errno_in_message: bool,
     path: Option<PathBuf>,
     pointer: Option<String>,
+    said: Option<String>,
     hint: Option<String>,
 }
 
@@ -138,6 +139,13 @@ impl Error {
     #[must_use]
     pub fn path(mut self, path: impl AsRef<Path>) -> Self {
         self.0.path = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// What else the kernel said of it.
+    #[must_use]
+    pub(crate) fn saying(mut self, words: impl Into<String>) -> Self {
+        self.0.said = Some(words.into());
         self
     }
 
@@ -221,6 +229,10 @@ impl fmt::Display for Error {
         }
         if let Some(errno) = inner.errno.filter(|_| !inner.errno_in_message) {
             write!(f, "{separator}{}", errno_text(errno))?;
+            separator = ": ";
+        }
+        if let Some(said) = &inner.said {
+            write!(f, "{separator}{said}")?;
         }
         if let Some(pointer) = &inner.pointer {
             let place = if pointer.is_empty() { "/" } else { pointer };

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use crate::bundle::Bundle;
+use crate::outcome::{Outcome, Stop};
+
 /// One line of /proc/self/mountinfo.
 #[derive(Debug, Clone)]
 pub struct MountInfo {
@@ -34,6 +37,16 @@ impl MountInfo {
         super::strings(facts, "/mounts").into_iter().filter_map(Self::parse).collect()
     }
 
+    /// What the container of a bundle sees.
+    pub fn seen(bundle: Bundle<'_>) -> Outcome<Vec<Self>> {
+        Ok(Self::table(&bundle.facts()?))
+    }
+
+    /// The topmost mount at exactly this point, which must be there.
+    pub fn found<'t>(table: &'t [Self], point: &str) -> Outcome<&'t Self> {
+        Self::at(table, point).ok_or_else(|| Stop::fail(format!("no mount at {point}")))
+    }
+
     /// The topmost mount at exactly this point.
     pub fn at<'t>(table: &'t [Self], point: &str) -> Option<&'t Self> {
         table.iter().rev().find(|m| m.point == point)
@@ -46,6 +59,11 @@ impl MountInfo {
         };
         let longest = table.iter().filter(above).map(|m| m.point.len()).max()?;
         table.iter().rev().find(|m| above(m) && m.point.len() == longest)
+    }
+
+    /// Whether an option of the mount or of its filesystem is set.
+    pub fn has_anywhere(&self, option: &str) -> bool {
+        self.has(option) || self.super_options.iter().any(|o| o == option)
     }
 
     /// Whether an option of the mount itself is set.

@@ -12,6 +12,7 @@ pub mod exec;
 pub mod fallbacks;
 pub mod features;
 pub mod hooks;
+pub mod id_maps;
 pub mod labels;
 pub mod lifecycle;
 pub mod limits;
@@ -39,6 +40,7 @@ pub const ALL: &[Family] = &[
     propagation::FAMILY,
     device_nodes::FAMILY,
     sysctl::FAMILY,
+    id_maps::FAMILY,
     exec::FAMILY,
     members::FAMILY,
     scheduling::FAMILY,

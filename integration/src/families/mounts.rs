@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::bundle::{Bundle, parse_lines};
 use crate::context::Context;
 use crate::expect::MountInfo;
-use crate::outcome::{Outcome, Stop};
+use crate::host::HostTree;
+use crate::outcome::Outcome;
 use crate::{check, check_eq, family};
 
 family!("mounts":
@@ -43,23 +44,16 @@ family!("mounts":
     overlay_mounts_with_data,
 );
 
-fn table(bundle: Bundle<'_>) -> Outcome<Vec<MountInfo>> {
-    Ok(MountInfo::table(&bundle.facts()?))
-}
-
-fn at<'t>(table: &'t [MountInfo], point: &str) -> Outcome<&'t MountInfo> {
-    MountInfo::at(table, point).ok_or_else(|| Stop::fail(format!("no mount at {point}")))
-}
-
 fn options_of_a_tmpfs_show_in_the_mount_table(ctx: &Context) -> Outcome {
     for option in ["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "sync"] {
-        let table = table(Bundle::new(ctx)?.mount("/m", "tmpfs", "tmpfs", &[option]))?;
-        let mount = at(&table, "/m")?;
+        let table = MountInfo::seen(Bundle::new(ctx)?.mount("/m", "tmpfs", "tmpfs", &[option]))?;
+        let mount = MountInfo::found(&table, "/m")?;
         let set = mount.has(option) || mount.super_options.iter().any(|o| o == option);
         check!(set, "{option}: {:?} {:?}", mount.options, mount.super_options);
     }
-    let table = table(Bundle::new(ctx)?.mount("/m", "tmpfs", "x", &["size=1m", "mode=700"]))?;
-    let data = &at(&table, "/m")?.super_options;
+    let table =
+        MountInfo::seen(Bundle::new(ctx)?.mount("/m", "tmpfs", "x", &["size=1m", "mode=700"]))?;
+    let data = &MountInfo::found(&table, "/m")?.super_options;
     check!(
         data.contains(&"size=1024k".to_owned()) && data.contains(&"mode=700".to_owned()),
         "{data:?}"
@@ -69,8 +63,8 @@ fn options_of_a_tmpfs_show_in_the_mount_table(ctx: &Context) -> Outcome {
 
 fn later_options_win_over_earlier_ones(ctx: &Context) -> Outcome {
     let options = ["ro", "rw", "noexec", "exec", "nodev", "dev", "nosuid", "suid"];
-    let table = table(Bundle::new(ctx)?.mount("/m", "tmpfs", "tmpfs", &options))?;
-    let mount = at(&table, "/m")?;
+    let table = MountInfo::seen(Bundle::new(ctx)?.mount("/m", "tmpfs", "tmpfs", &options))?;
+    let mount = MountInfo::found(&table, "/m")?;
     for flag in ["ro", "noexec", "nodev", "nosuid"] {
         check!(!mount.has(flag), "{flag} is set: {:?}", mount.options);
     }
@@ -78,10 +72,11 @@ fn later_options_win_over_earlier_ones(ctx: &Context) -> Outcome {
 }
 
 fn recursive_attributes_reach_submounts(ctx: &Context) -> Outcome {
-    let tree = host_tree(ctx)?;
-    let table = table(Bundle::new(ctx)?.bind(&tree.dir, "/m", &["rbind", "rro", "rnosuid"]))?;
+    let tree = HostTree::new(ctx)?;
+    let table =
+        MountInfo::seen(Bundle::new(ctx)?.bind(&tree.dir, "/m", &["rbind", "rro", "rnosuid"]))?;
     for point in ["/m", "/m/below"] {
-        let mount = at(&table, point)?;
+        let mount = MountInfo::found(&table, point)?;
         check!(mount.has("ro") && mount.has("nosuid"), "{point}: {:?}", mount.options);
     }
     Ok(())
@@ -113,34 +108,8 @@ fn read_only_bind_mount_cannot_be_written(ctx: &Context) -> Outcome {
     Ok(())
 }
 
-/// A directory of the host with a tmpfs mounted below it, for as long as the value lives.
-struct HostTree {
-    dir: std::path::PathBuf,
-}
-
-fn host_tree(ctx: &Context) -> Outcome<HostTree> {
-    use nix::mount::{MsFlags, mount};
-    let dir = ctx.dir.join("tree");
-    fs::create_dir_all(dir.join("below"))?;
-    let none: Option<&str> = None;
-    mount(Some("tree"), &dir, Some("tmpfs"), MsFlags::MS_NODEV, none)?;
-    let tree = HostTree { dir };
-    fs::create_dir(tree.dir.join("below"))?;
-    mount(Some("below"), &tree.dir.join("below"), Some("tmpfs"), MsFlags::empty(), none)?;
-    fs::write(tree.dir.join("below/file"), "below")?;
-    Ok(tree)
-}
-
-impl Drop for HostTree {
-    fn drop(&mut self) {
-        // What stays mounted is reported as left behind.
-        let _ = nix::mount::umount2(&self.dir.join("below"), nix::mount::MntFlags::MNT_DETACH);
-        let _ = nix::mount::umount2(&self.dir, nix::mount::MntFlags::MNT_DETACH);
-    }
-}
-
 fn recursive_bind_brings_submounts_along(ctx: &Context) -> Outcome {
-    let tree = host_tree(ctx)?;
+    let tree = HostTree::new(ctx)?;
     let line = Bundle::new(ctx)?.bind(&tree.dir, "/m", &["rbind", "ro"]).reports(&[
         "cat",
         "/m/below/file",
@@ -158,7 +127,7 @@ fn recursive_bind_brings_submounts_along(ctx: &Context) -> Outcome {
 }
 
 fn plain_bind_leaves_submounts_behind(ctx: &Context) -> Outcome {
-    let tree = host_tree(ctx)?;
+    let tree = HostTree::new(ctx)?;
     let line =
         Bundle::new(ctx)?.bind(&tree.dir, "/m", &["bind"]).report(&["cat", "/m/below/file"])?;
     check_eq!(line["errno"], json!(2), "errno");
@@ -166,10 +135,10 @@ fn plain_bind_leaves_submounts_behind(ctx: &Context) -> Outcome {
 }
 
 fn bind_keeps_flags_of_its_source(ctx: &Context) -> Outcome {
-    let tree = host_tree(ctx)?;
+    let tree = HostTree::new(ctx)?;
     let bundle = Bundle::new(ctx)?.bind(&tree.dir, "/m", &["rbind", "ro"]).user_namespace()?;
-    let table = table(bundle)?;
-    let mount = at(&table, "/m")?;
+    let table = MountInfo::seen(bundle)?;
+    let mount = MountInfo::found(&table, "/m")?;
     check!(mount.has("nodev") && mount.has("ro"), "locked nodev and asked ro: {:?}", mount.options);
     Ok(())
 }
@@ -203,7 +172,10 @@ fn mounts_are_made_in_order(ctx: &Context) -> Outcome {
         .mount("/m/deep", "tmpfs", "third", &["size=1m"]);
     let lines = bundle.reports(&["facts", ",", "cat", "/m/file"])?;
     let table = MountInfo::table(&lines[0]);
-    check!(at(&table, "/m/deep")?.super_options.contains(&"size=1024k".to_owned()), "{table:?}");
+    check!(
+        MountInfo::found(&table, "/m/deep")?.super_options.contains(&"size=1024k".to_owned()),
+        "{table:?}"
+    );
     check_eq!(lines[1]["text"], "on top", "content");
     Ok(())
 }
@@ -269,8 +241,8 @@ fn propagation_of_a_mount_is_set(ctx: &Context) -> Outcome {
     for (option, prefix) in
         [("rshared", Some("shared:")), ("rprivate", None), ("unbindable", Some("unbindable"))]
     {
-        let table = table(Bundle::new(ctx)?.bind(&source, "/m", &["bind", option]))?;
-        let seen = &at(&table, "/m")?.propagation;
+        let table = MountInfo::seen(Bundle::new(ctx)?.bind(&source, "/m", &["bind", option]))?;
+        let seen = &MountInfo::found(&table, "/m")?.propagation;
         let holds = match prefix {
             Some(prefix) => seen.iter().any(|p| p.starts_with(prefix)),
             None => seen.is_empty(),
@@ -283,7 +255,7 @@ fn propagation_of_a_mount_is_set(ctx: &Context) -> Outcome {
 fn slave_mount_receives_from_the_host_and_gives_nothing_back(ctx: &Context) -> Outcome {
     use nix::mount::{MntFlags, MsFlags, mount, umount2};
     let none: Option<&str> = None;
-    let tree = host_tree(ctx)?;
+    let tree = HostTree::new(ctx)?;
     mount(none, &tree.dir, none, MsFlags::MS_SHARED, none)?;
     let c = Bundle::new(ctx)?
         .set("/linux/rootfsPropagation", json!("rslave"))
@@ -302,14 +274,20 @@ fn slave_mount_receives_from_the_host_and_gives_nothing_back(ctx: &Context) -> O
 }
 
 fn rootfs_propagation_is_private_on_request(ctx: &Context) -> Outcome {
-    let table = table(Bundle::new(ctx)?.set("/linux/rootfsPropagation", json!("private")))?;
-    check!(at(&table, "/")?.propagation.is_empty(), "{:?}", at(&table, "/")?.propagation);
+    let table =
+        MountInfo::seen(Bundle::new(ctx)?.set("/linux/rootfsPropagation", json!("private")))?;
+    check!(
+        MountInfo::found(&table, "/")?.propagation.is_empty(),
+        "{:?}",
+        MountInfo::found(&table, "/")?.propagation
+    );
     Ok(())
 }
 
 fn rootfs_propagation_is_shared_on_request(ctx: &Context) -> Outcome {
-    let table = table(Bundle::new(ctx)?.set("/linux/rootfsPropagation", json!("shared")))?;
-    let seen = &at(&table, "/")?.propagation;
+    let table =
+        MountInfo::seen(Bundle::new(ctx)?.set("/linux/rootfsPropagation", json!("shared")))?;
+    let seen = &MountInfo::found(&table, "/")?.propagation;
     check!(seen.iter().any(|p| p.starts_with("shared:")), "{seen:?}");
     Ok(())
 }

@@ -80,7 +80,7 @@ fn clone(tree: &Fd) -> Result<Fd, Fault> {
 /// name a descriptor, so the mount is entered instead when it is a directory.
 fn remount_readonly(tree: &Fd) -> Result<(), Fault> {
     let (_, has) = sys::filesystem(tree.raw()).during(Call::Fstatfs)?;
-    let flags = flag::MS_REMOUNT | flag::MS_BIND | flag::MS_RDONLY | super::mounts::from_statfs(has);
+    let flags = flag::MS_REMOUNT | flag::MS_BIND | flag::MS_RDONLY | super::attributes::from_statfs(has);
     if sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_directory() {
         sys::fchdir(tree.raw()).during(Call::Chdir)?;
         sys::mount(c"", c".", None, flags, None).during(Call::Mount)?;

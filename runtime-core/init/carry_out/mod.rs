@@ -1,8 +1,12 @@
 //! Carrying out operations, a family a file.
 
+mod attributes;
+mod cgroup;
+mod configure;
 mod console;
 mod copy_up;
 mod devices;
+mod filesystem;
 mod hooks;
 mod identity;
 mod masks;
@@ -81,8 +85,19 @@ impl State {
             Op::RootPropagation { flags, parent, rootfs } => rootfs::root_propagation(flags, parent, rootfs),
             Op::OpenRootfs { path } => self.open_rootfs(path),
             Op::OpenRoot { path } => self.open_root(path),
-            Op::MountFs { target, source, fstype, flags, data, propagation, attr_set, attr_clear, copy_up } => self
-                .mount_filesystem(&mounts::Filesystem {
+            Op::MountFs {
+                target,
+                source,
+                fstype,
+                flags,
+                data,
+                propagation,
+                attr_set,
+                attr_clear,
+                copy_up,
+                inherit,
+            } => self.mount_filesystem(
+                &filesystem::Filesystem {
                     target,
                     source,
                     fstype,
@@ -90,18 +105,41 @@ impl State {
                     data,
                     after: mounts::After { propagation, set: attr_set, clear: attr_clear },
                     copy_up: copy_up != 0,
-                }),
-            Op::MountBind { target, source, slot, recursive, directory, set, clear, propagation, attr_set, attr_clear } => self
-                .mount_bind(&mounts::Bind {
-                    target,
-                    source,
-                    slot,
-                    recursive: recursive != 0,
-                    directory: directory != 0,
-                    set,
-                    clear,
-                    after: mounts::After { propagation, set: attr_set, clear: attr_clear },
-                }),
+                    inherit,
+                },
+                host,
+            ),
+            Op::MountBind {
+                target,
+                source,
+                slot,
+                recursive,
+                directory,
+                links,
+                set,
+                clear,
+                propagation,
+                attr_set,
+                attr_clear,
+            } => self.mount_bind(&mounts::Bind {
+                target,
+                source,
+                slot,
+                recursive: recursive != 0,
+                directory: directory != 0,
+                links,
+                set,
+                clear,
+                after: mounts::After { propagation, set: attr_set, clear: attr_clear },
+            }),
+            Op::MountCgroup2 { target, flags, data, propagation, attr_set, attr_clear, fallback, mask } => {
+                let after = mounts::After { propagation, set: attr_set, clear: attr_clear };
+                self.mount_cgroup2(cgroup::Cgroup2 { target, flags, data, after, fallback, mask: mask != 0 }, host)
+            }
+            Op::RemountBind { target, set, clear, propagation, attr_set, attr_clear } => {
+                let after = mounts::After { propagation, set: attr_set, clear: attr_clear };
+                self.remount_bind(target, set, clear, &after)
+            }
             Op::Remount { target, flags, data } => self.remount(target, flags, data),
             Op::TreeFlags { target, below, flags } => self.tree_flags(target, below, flags),
             Op::Rlimit { resource, soft, hard } => {

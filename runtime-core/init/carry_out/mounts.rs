@@ -1,9 +1,10 @@
-//! Mounts below the rootfs. A target is looked up once, and mounted on by its
-//! descriptor (CVE-2021-30465).
+//! Bind mounts, and what is done to mounts once they are in place. A target is
+//! looked up once, and mounted on by its descriptor (CVE-2021-30465).
 
 use super::State;
+use super::attributes::{ACCESS_TIME, LOCKABLE, attributes, from_statfs};
 use crate::host::{During, Fault};
-use crate::ops::{Call, NO_SLOT};
+use crate::ops::{Call, NO_SLOT, link};
 use crate::path::{self, Buffer};
 use crate::sys::{self, Fd, List, errno, flag};
 use crate::wire;
@@ -19,19 +20,9 @@ pub struct After {
 }
 
 impl After {
-    fn is_nothing(&self) -> bool {
+    pub fn is_nothing(&self) -> bool {
         (self.propagation, self.set, self.clear) == (0, 0, 0)
     }
-}
-
-pub struct Filesystem {
-    pub target: &'static CStr,
-    pub source: &'static CStr,
-    pub fstype: &'static CStr,
-    pub flags: u64,
-    pub data: &'static CStr,
-    pub after: After,
-    pub copy_up: bool,
 }
 
 pub struct Bind {
@@ -40,75 +31,19 @@ pub struct Bind {
     pub slot: u64,
     pub recursive: bool,
     pub directory: bool,
+    pub links: u64,
     pub set: u64,
     pub clear: u64,
     pub after: After,
 }
 
-/// MS_* words of mount(2), the bits of statfs(2), and MOUNT_ATTR_*, row by row.
-const FLAGS: [(u64, u64, u64); 7] = [
-    (1, 1, 1),                    // ro
-    (2, 2, 2),                    // nosuid
-    (4, 4, 4),                    // nodev
-    (8, 8, 8),                    // noexec
-    (1 << 11, 1 << 11, 0x80),     // nodiratime
-    (256, 0x2000, 0x20_0000),     // nosymfollow
-    (1 << 10, 1 << 10, 0x10),     // noatime
-];
-const MS_RELATIME: u64 = 1 << 21;
-const MS_STRICTATIME: u64 = 1 << 24;
-const ST_RELATIME: u64 = 1 << 12;
-const MOUNT_ATTR_ATIME: u64 = 0x70;
-const MOUNT_ATTR_STRICTATIME: u64 = 0x20;
-
-/// The MS_* flags that a mount has, from what statfs says of it.
-pub fn from_statfs(flags: u64) -> u64 {
-    let kept = FLAGS.iter().filter(|row| flags & row.1 != 0).fold(0, |all, row| all | row.0);
-    if flags & ST_RELATIME != 0 { kept | MS_RELATIME } else { kept }
-}
-
-/// MOUNT_ATTR_* to set and to clear for MS_* flags asked for and asked off.
-fn attributes(set: u64, clear: u64) -> (u64, u64) {
-    let pick = |flags: u64| FLAGS.iter().filter(|row| flags & row.0 != 0).fold(0, |all, row| all | row.2);
-    let (mut on, mut off) = (pick(set), pick(clear) & !MOUNT_ATTR_ATIME);
-    if set & MS_STRICTATIME != 0 {
-        on |= MOUNT_ATTR_STRICTATIME;
-    }
-    // The access time policy is one field: whoever sets it clears it whole.
-    if set & (MS_STRICTATIME | MS_RELATIME | (1 << 10)) != 0 || clear & (MS_STRICTATIME | (1 << 10)) != 0 {
-        off |= MOUNT_ATTR_ATIME;
-    }
-    (on, off)
-}
-
 impl State {
-    pub fn mount_filesystem(&mut self, mount: &Filesystem) -> Result<(), Fault> {
-        self.directory = None;
-        let root = self.root()?;
-        let target = self.filesystem_target(mount)?;
-        // What is mounted here may cover the directory of the next target.
-        let covers = |known: &[u8]| known.starts_with(mount.target.to_bytes());
-        if matches!(&self.beside, Some((known, _)) if covers(known)) {
-            self.beside = None;
-        }
-        let below = if mount.copy_up { Some(clone_tree(&target)?) } else { None };
-        let place = Buffer::of_descriptor(target.raw()).during(Call::Mount)?;
-        let data = (!mount.data.is_empty()).then_some(mount.data);
-        let answer = sys::mount(mount.source, place.as_text(), Some(mount.fstype), mount.flags, data);
-        answer.during(Call::Mount)?;
-        if below.is_none() && mount.after.is_nothing() {
-            return Ok(());
-        }
-        let mounted = path::open(root, mount.target, flag::O_PATH | flag::O_DIRECTORY).during(Call::Openat2)?;
-        if let Some(below) = below {
-            super::copy_up::copy(&below, &mounted)?;
-        }
-        finish(&mounted, &mount.after)
-    }
-
     pub fn mount_bind(&mut self, bind: &Bind) -> Result<(), Fault> {
         self.directory = None;
         let tree = open_source(bind)?;
+        if bind.links & link::COPY != 0 && sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_symlink() {
+            return self.copy_link(bind.target, &tree);
+        }
         let (set, clear) = attributes(bind.set, bind.clear);
         let changed = (set, clear) != (0, 0);
         let old_way = changed
@@ -134,21 +69,61 @@ impl State {
             return sys::move_mount_into(tree.raw(), parent, name.as_text()).during(Call::MoveMount).map(drop);
         }
         self.beside = None;
-        let target = match directory {
-            true => path::make_directories(root, bind.target, 0o755, false)?,
-            false => path::make_file(root, bind.target)?,
+        let target = match (self.link_at(bind)?, directory) {
+            (Some(link), _) => link,
+            (None, true) => path::make_directories(root, bind.target, 0o755, false)?,
+            (None, false) => path::make_file(root, bind.target)?,
         };
-        refuse_hidden_proc(bind.target, &target)?;
+        refuse_hidden_proc(bind.target, &target, tree)?;
         if sys::stat_fd(target.raw()).during(Call::Fstat)?.is_directory() != directory {
             return Err(Fault::new(Call::MoveMount, errno::ENOTDIR));
         }
         sys::move_mount(tree.raw(), target.raw()).during(Call::MoveMount).map(drop)
     }
 
+    /// What is at the target, a symbolic link as it is, where that is asked for.
+    fn link_at(&self, bind: &Bind) -> Result<Option<Fd>, Fault> {
+        if bind.links & link::DESTINATION == 0 {
+            return Ok(None);
+        }
+        match path::open(self.root()?, bind.target, flag::O_PATH | flag::O_NOFOLLOW) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(errno::ENOENT) => Ok(None),
+            Err(errno) => Err(Fault::new(Call::Openat2, errno)),
+        }
+    }
+
+    /// Makes the symbolic link `link` anew at `target`; one that says the same may be there.
+    fn copy_link(&mut self, target: &CStr, link: &Fd) -> Result<(), Fault> {
+        let content = path::link_content(link.raw(), c"").during(Call::Readlink)?;
+        let (parent, name) = path::make_parent(self.root()?, target, 0o755)?;
+        match sys::symlinkat(content.as_text(), parent.raw(), name.as_text()) {
+            Err(errno::EEXIST) => match path::link_content(parent.raw(), name.as_text()) {
+                Ok(there) if there.as_bytes() == content.as_bytes() => Ok(()),
+                _ => Err(Fault::new(Call::OtherLink, errno::EEXIST)),
+            },
+            answer => answer.during(Call::Symlinkat).map(drop),
+        }
+    }
+
+    /// Flags of a mount that is there already, one that others are asked for and asked off.
+    pub fn remount_bind(&mut self, target: &CStr, set: u64, clear: u64, after: &After) -> Result<(), Fault> {
+        self.directory = None;
+        let mounted = path::open(self.root()?, target, flag::O_PATH).during(Call::Openat2)?;
+        let (on, off) = attributes(set, clear);
+        if (on, off) != (0, 0) {
+            match sys::mount_setattr(mounted.raw(), false, on, off, 0) {
+                Err(errno) if errno::is_missing(errno) => remount_bind(&mounted, set, clear)?,
+                answer => drop(answer.during(Call::MountSetattr)?),
+            }
+        }
+        finish(&mounted, after)
+    }
+
     /// Makes a directory that is not there yet, in the one of the last target:
     /// mounts often stand side by side. The name was made just now, and is not
     /// followed if it has become a link. `None` when it has to be looked up.
-    fn make_beside(&mut self, target: &'static CStr) -> Result<Option<(i32, Buffer)>, Fault> {
+    pub fn make_beside(&mut self, target: &'static CStr) -> Result<Option<(i32, Buffer)>, Fault> {
         let (parent, name) = path::split(target);
         if matches!(parent, b"" | b"/") || matches!(name, b"" | b"." | b"..") {
             return Ok(None);
@@ -162,19 +137,6 @@ impl State {
         let name = Buffer::of(name).during(Call::Mkdirat)?;
         let made = sys::mkdirat(directory.raw(), name.as_text(), 0o755).is_ok();
         Ok(made.then(|| (directory.raw(), name)))
-    }
-
-    /// The place for a filesystem. Kernel interfaces are written to by privileged
-    /// code: they must be where they seem to be (CVE-2019-19921, CVE-2023-27561).
-    fn filesystem_target(&mut self, mount: &Filesystem) -> Result<Fd, Fault> {
-        let root = self.root()?;
-        let kernel = matches!(mount.fstype.to_bytes(), b"proc" | b"sysfs");
-        if !kernel && let Some((parent, name)) = self.make_beside(mount.target)? {
-            let flags = flag::O_PATH | flag::O_DIRECTORY | flag::O_NOFOLLOW;
-            return sys::open(parent, name.as_text(), flags, 0).during(Call::Open);
-        }
-        let found = path::make_directories(root, mount.target, 0o755, kernel);
-        found.map_err(|fault| if kernel && fault.errno == errno::ELOOP { not_a_directory() } else { fault })
     }
 
     /// One call where the kernel changes trees (Linux 5.12), one for each mount before.
@@ -193,32 +155,31 @@ impl State {
         }
         remount_bind(&mounted, flags, 0)
     }
-
-    pub fn remount(&mut self, target: &CStr, flags: u64, data: &CStr) -> Result<(), Fault> {
-        self.directory = None;
-        let mounted = path::open(self.root()?, target, flag::O_PATH).during(Call::Openat2)?;
-        let place = Buffer::of_descriptor(mounted.raw()).during(Call::Mount)?;
-        let data = (!data.is_empty()).then_some(data);
-        sys::mount(c"", place.as_text(), None, flags | flag::MS_REMOUNT, data).during(Call::Mount).map(drop)
-    }
 }
 
 /// The plan checks what may be mounted below /proc by its name; a link in the
-/// image must not lead another name there (CVE-2019-16884, CVE-2023-28642).
-fn refuse_hidden_proc(name: &CStr, target: &Fd) -> Result<(), Fault> {
+/// image must not lead another name there (CVE-2019-16884, CVE-2023-28642). /proc
+/// itself takes nothing but a procfs.
+fn refuse_hidden_proc(name: &CStr, target: &Fd, tree: &Fd) -> Result<(), Fault> {
+    let is_proc = |file: &Fd| {
+        let answer = sys::filesystem(file.raw()).during(Call::Fstatfs);
+        answer.map(|(kind, _)| kind == super::procfs::PROC_SUPER_MAGIC)
+    };
     let named = name.to_bytes();
-    if named == b"/proc" || named.starts_with(b"/proc/") {
-        return Ok(());
+    if named == b"/proc" {
+        return if is_proc(tree)? { Ok(()) } else { Err(Fault::new(Call::NotProc, 0)) };
     }
-    let (kind, _) = sys::filesystem(target.raw()).during(Call::Fstatfs)?;
-    if kind == super::procfs::PROC_SUPER_MAGIC { Err(Fault::new(Call::HiddenProc, errno::EPERM)) } else { Ok(()) }
+    if !named.starts_with(b"/proc/") && is_proc(target)? {
+        return Err(Fault::new(Call::HiddenProc, errno::EPERM));
+    }
+    Ok(())
 }
 
-fn not_a_directory() -> Fault {
+pub fn not_a_directory() -> Fault {
     Fault::new(Call::NotADirectory, errno::ENOTDIR)
 }
 
-fn clone_tree(at: &Fd) -> Result<Fd, Fault> {
+pub fn clone_tree(at: &Fd) -> Result<Fd, Fault> {
     sys::open_tree(at.raw(), c"", flag::OPEN_TREE_CLONE | flag::AT_EMPTY_PATH).during(Call::OpenTree)
 }
 
@@ -228,20 +189,32 @@ fn open_source(bind: &Bind) -> Result<Fd, Fault> {
         return sys::duplicate(fd).during(Call::Dup);
     }
     let recursive = if bind.recursive { flag::AT_RECURSIVE } else { 0 };
-    sys::open_tree(flag::AT_FDCWD, bind.source, flag::OPEN_TREE_CLONE | recursive).during(Call::OpenTree)
+    let no_follow = if bind.links & (link::COPY | link::SOURCE) != 0 { flag::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let flags = flag::OPEN_TREE_CLONE | recursive | no_follow;
+    sys::open_tree(flag::AT_FDCWD, bind.source, flags).during(Call::OpenTree)
 }
 
-/// Before mount_setattr (Linux 5.12): a remount says all flags, so those that
-/// the mount has and nobody asked off are said again.
-fn remount_bind(tree: &Fd, set: u64, clear: u64) -> Result<(), Fault> {
+/// Before mount_setattr (Linux 5.12), and where it is refused: a remount says all
+/// flags, so those that the mount has and nobody asked off are said again. One that
+/// a more privileged namespace has given a mount is locked (mount_namespaces(7)).
+pub fn remount_bind(tree: &Fd, set: u64, clear: u64) -> Result<(), Fault> {
     let (_, has) = sys::filesystem(tree.raw()).during(Call::Fstatfs)?;
-    let flags = flag::MS_REMOUNT | flag::MS_BIND | set | (from_statfs(has) & !clear);
+    let has = from_statfs(has);
+    let kept = has & !clear & if set & ACCESS_TIME != 0 { !ACCESS_TIME } else { !0 };
+    let flags = flag::MS_REMOUNT | flag::MS_BIND | set | kept;
     let place = Buffer::of_descriptor(tree.raw()).during(Call::Mount)?;
-    sys::mount(c"", place.as_text(), None, flags, None).during(Call::Mount).map(drop)
+    match sys::mount(c"", place.as_text(), None, flags, None) {
+        Err(errno::EPERM) => {
+            let lost = has & !flags & (LOCKABLE | ACCESS_TIME);
+            let call = if lost == 0 { Call::Mount } else { Call::LockedFlags };
+            Err(Fault { call, errno: errno::EPERM, value: lost })
+        }
+        answer => answer.during(Call::Mount).map(drop),
+    }
 }
 
 /// Attributes of the whole tree, then each propagation in turn.
-fn finish(mounted: &Fd, after: &After) -> Result<(), Fault> {
+pub fn finish(mounted: &Fd, after: &After) -> Result<(), Fault> {
     if (after.set, after.clear) != (0, 0) {
         sys::mount_setattr(mounted.raw(), true, after.set, after.clear, 0).during(Call::MountSetattr)?;
     }

@@ -39,7 +39,7 @@ pub fn readonly() -> Result<(), Fault> {
         answer => return answer.during(Call::MountSetattr).map(drop),
     }
     let (_, flags) = sys::filesystem(root.raw()).during(Call::Fstatfs)?;
-    let kept = super::mounts::from_statfs(flags);
+    let kept = super::attributes::from_statfs(flags);
     let flags = flag::MS_REMOUNT | flag::MS_BIND | flag::MS_RDONLY | kept;
     sys::mount(c"", c"/", None, flags, None).during(Call::Mount).map(drop)
 }

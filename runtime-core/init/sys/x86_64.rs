@@ -136,6 +136,9 @@ pub mod nr {
     pub const PREAD64: usize = 17;
     pub const GETPID: usize = 39;
     pub const SENDFILE: usize = 40;
+    pub const FSETXATTR: usize = 190;
+    pub const FGETXATTR: usize = 193;
+    pub const FLISTXATTR: usize = 196;
     pub const SOCKET: usize = 41;
     pub const SENDMSG: usize = 46;
     pub const RECVFROM: usize = 45;

@@ -17,4 +17,5 @@ pub(crate) mod resctrl;
 pub(crate) mod sockets;
 pub(crate) mod spawn;
 pub(crate) mod systemd;
+mod trees;
 pub(crate) mod unmount;

@@ -2,6 +2,7 @@
 
 use super::cgroup::LiveCgroup;
 use super::channel::Channel;
+use super::trees::Trees;
 use super::{hooks, image};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::Cgroup;
@@ -87,6 +88,8 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
         }
         None => handed.extend([const { Handed::Nothing }; 3]),
     }
+    let directory = surroundings.directory.unwrap_or(Path::new("/"));
+    let mut trees = Trees::of(plan, directory);
     let mut given = surroundings.given.into_iter();
     let mut v2_slot = None;
     for descriptor in &plan.descriptors {
@@ -95,11 +98,11 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
                 v2_slot = Some(handed.len());
                 Handed::Nothing
             }
+            Descriptor::Tree(tree) => Handed::Owned(above(trees.open(tree)?, lowest)?),
             other => open_for(other, &mut given, surroundings.process, lowest)?,
         });
     }
     debug_assert!(handed.len() as u64 >= slot::FIRST_FREE);
-    let directory = surroundings.directory.unwrap_or(Path::new("/"));
     let launch_in = |handed: &[Handed<'_>], cgroup: Option<&OwnedFd>| {
         launch(plan, handed, directory, cgroup.map(AsFd::as_fd))
     };
@@ -233,7 +236,7 @@ fn open_for<'a>(
                 })?;
             Ok(Handed::Owned(above(namespace, lowest)?))
         }
-        Descriptor::V2Tasks => Ok(Handed::Nothing),
+        Descriptor::V2Tasks | Descriptor::Tree(_) => Ok(Handed::Nothing),
         Descriptor::Process => Ok(process.map_or(Handed::Nothing, Handed::Borrowed)),
         Descriptor::Inherited(index) => {
             if let Some(fd) = given.next() {
@@ -249,15 +252,6 @@ fn open_for<'a>(
         }
         Descriptor::HookOutput(output) => {
             Ok(Handed::Owned(above(hooks::open_output(output)?.into(), lowest)?))
-        }
-        Descriptor::Tree { source, recursive, pointer } => {
-            let tree = sys::mount::open_tree(source, *recursive).map_err(|error| {
-                Error::io("open_tree", &error)
-                    .path(source)
-                    .at(pointer.as_str())
-                    .hint("the source of a bind mount must exist")
-            })?;
-            Ok(Handed::Owned(above(tree, lowest)?))
         }
     }
 }

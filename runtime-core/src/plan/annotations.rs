@@ -6,6 +6,8 @@ use crate::bundle::member;
 
 /// Any value but `0`: the process keeps the groups of the caller.
 pub(super) const KEEP_ORIGINAL_GROUPS: &str = "run.oci.keep_original_groups";
+/// Which option of SELinux the label of mounts goes into.
+pub(super) const MOUNT_CONTEXT_TYPE: &str = "run.oci.mount_context_type";
 /// A socket that is sent the pidfd of the first process.
 pub(super) const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 /// A file to which hooks write.

@@ -26,7 +26,12 @@ pub(crate) fn blame(step: Option<&Step>, message: Message, words: &[u8]) -> Erro
         Op::Rlimit { resource, .. } => {
             blame_rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), os(call))
         }
-        op => explain(op, message, os(call)).context(doing(op)),
+        op => {
+            let error = os(call);
+            let error =
+                if words.is_empty() { error } else { error.saying(String::from_utf8_lossy(words)) };
+            explain(op, message, error).context(doing(op))
+        }
     };
     if pointer.is_empty() { error } else { error.at(pointer.as_str()) }
 }
@@ -43,6 +48,9 @@ fn doing(op: &Op) -> String {
     match op {
         Op::MountFs { source, target, .. } | Op::MountBind { source, target, .. } => {
             format!("error mounting {:?} to rootfs at {:?}", source.to_string(), target.to_string())
+        }
+        Op::MountCgroup2 { target, .. } => {
+            format!("error mounting \"cgroup\" to rootfs at {:?}", target.to_string())
         }
         Op::MaskPath { path, .. } => format!("can't mask path {:?}", path.to_string()),
         Op::ReadonlyPath { path } => format!("can't make {:?} read-only", path.to_string()),
@@ -85,7 +93,32 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
         call if call == Call::HiddenProc as u32 => {
             config("the target leads into /proc, where only a few files may be mounted over")
         }
+        call if call == Call::NotProc as u32 => {
+            config("\"/proc\" cannot be mounted because it is not of type proc")
+                .hint("bind a procfs, or mount one")
+        }
+        call if call == Call::OtherLink as u32 => {
+            config("another file is where the symbolic link is to be made")
+        }
+        call if call == Call::LockedFlags as u32 => {
+            let flags = super::show::options(message.value, "");
+            Error::new(ErrorKind::System, format!("cannot clear locked flags {flags}"))
+                .with_errno(message.errno)
+                .hint("a more privileged namespace has set them: ask for them, or for nothing")
+        }
         _ => match (op, message.errno) {
+            (_, libc::EPERM) if message.call == Call::MountSetattr as u32 => {
+                error.hint("flags that a more privileged namespace has set cannot be cleared")
+            }
+            (Op::MountFs { data, .. }, libc::EINVAL) if has_context(&data.to_string()) => {
+                error.hint("linux.mountLabel needs SELinux, which this kernel may not have enabled")
+            }
+            (Op::MountFs { data, .. }, libc::EINVAL) if data.as_bytes().len() >= PAGE => {
+                error.hint("options longer than a page need Linux 6.8")
+            }
+            (Op::MountFs { fstype, .. }, libc::ENODEV) => {
+                error.hint(format!("this kernel has no filesystem {fstype}"))
+            }
             (Op::MountBind { source, .. }, libc::ENOENT)
                 if message.call == Call::OpenTree as u32 =>
             {
@@ -99,7 +132,7 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             {
                 error.hint("options for a whole tree of mounts (rro, rnosuid, …) need Linux 5.12")
             }
-            (Op::MountFs { .. }, libc::EINVAL) => error.hint("the file system refused an option"),
+            (Op::MountFs { .. }, libc::EINVAL) => error.hint("the filesystem refused an option"),
             (Op::Affinity { .. }, libc::EINVAL) => {
                 error.hint("at least one of the CPUs must be online and in the cpuset")
             }
@@ -146,6 +179,14 @@ fn why_not_scheduled(attr: &[u8], errno: i32, error: Error) -> Error {
         libc::EOPNOTSUPP => error.hint("this kernel has no utilization clamping"),
         _ => error,
     }
+}
+
+const PAGE: usize = 4095;
+
+/// Whether a filesystem is given a context of SELinux.
+fn has_context(data: &str) -> bool {
+    data.split(',')
+        .any(|word| word.split_once('=').is_some_and(|(name, _)| name.ends_with("context")))
 }
 
 /// `exec: "name": why`, as Go says it and engines look for it.

@@ -39,4 +39,4 @@ pub(crate) use container::host_hook;
 pub use container::{Request, container};
 pub use exec::{ExecRequest, exec};
 pub use facts::Facts;
-pub use step::{Action, Descriptor, HostHook, HostOp, Plan, Step};
+pub use step::{Action, Descriptor, HostHook, HostOp, IdMapping, Plan, Step, Tree, UserNamespace};

@@ -115,14 +115,14 @@ operations! {
     OpenRoot = 13 { path: Text }
     /// Mount a filesystem below the rootfs. `attr_*` are MOUNT_ATTR bits for the
     /// whole tree; `propagation` holds changes in turn, five bits each, first one lowest:
-    /// unbindable, private, slave, shared, and recursive on top.
-    MountFs = 14 { target: Text, source: Text, fstype: Text, flags: Word, data: Text,
-                   propagation: Word, attr_set: Word, attr_clear: Word, copy_up: Word }
+    /// unbindable, private, slave, shared, and recursive on top. `inherit` has bits of [`inherit`].
+    MountFs = 14 { target: Text, source: Text, fstype: Text, flags: Word, data: Text, propagation: Word,
+                   attr_set: Word, attr_clear: Word, copy_up: Word, inherit: Word }
     /// Bind `source` (a path, or a tree in `slot`) below the rootfs. `set` and
     /// `clear` are the MS_* flags asked for and asked off.
-    /// `directory` says that the source is one; it is asked otherwise.
-    MountBind = 15 { target: Text, source: Text, slot: Word, recursive: Word, directory: Word, set: Word, clear: Word,
-                     propagation: Word, attr_set: Word, attr_clear: Word }
+    /// `directory` says that the source is one; it is asked otherwise. `links` has bits of [`link`].
+    MountBind = 15 { target: Text, source: Text, slot: Word, recursive: Word, directory: Word, links: Word,
+                     set: Word, clear: Word, propagation: Word, attr_set: Word, attr_clear: Word }
     /// Change flags of the mount at `target`.
     Remount = 16 { target: Text, flags: Word, data: Text }
     /// Create a symbolic link below the rootfs; an existing file is left alone.
@@ -213,8 +213,32 @@ operations! {
     TreeFlags = 56 { target: Text, below: List, flags: Word }
     /// Hooks write to the files in these slots; to memory where there is none.
     HookOutput = 85 { stdout: Word, stderr: Word }
+    /// Mount cgroup v2, or, where the kernel refuses a new mount of it, bind `fallback`.
+    /// When that is not there either and `mask` is set, an empty directory hides the place.
+    MountCgroup2 = 60 { target: Text, flags: Word, data: Text, propagation: Word, attr_set: Word, attr_clear: Word,
+                        fallback: Text, mask: Word }
+    /// Change flags of the mount that is at `target`: as for `MountBind`.
+    RemountBind = 61 { target: Text, set: Word, clear: Word, propagation: Word, attr_set: Word, attr_clear: Word }
     /// A resource limit of its own.
     Rlimit = 55 { resource: Word, soft: Word, hard: Word }
+}
+
+/// What a tmpfs takes over from the directory that it covers.
+pub mod inherit {
+    /// Its mode.
+    pub const MODE: u64 = 1;
+    /// Its owner.
+    pub const OWNER: u64 = 2;
+}
+
+/// What a bind mount does about symbolic links at its ends.
+pub mod link {
+    /// A source that is one is made anew, not mounted.
+    pub const COPY: u64 = 1;
+    /// A source that is one is mounted itself.
+    pub const SOURCE: u64 = 2;
+    /// A target that is one is mounted on itself.
+    pub const DESTINATION: u64 = 4;
 }
 
 /// What a message of init says.
@@ -385,6 +409,12 @@ calls! {
     Fchmodat = 63 "fchmodat"
     Prlimit = 65 "prlimit"
     HiddenProc = 64 "the target is inside /proc"
+    Fsopen = 70 "fsopen"
+    Fsconfig = 71 "fsconfig"
+    Fsmount = 72 "fsmount"
+    NotProc = 73 "not of type proc"
+    OtherLink = 74 "another symbolic link is there"
+    LockedFlags = 75 "locked mount flags"
 }
 
 /// Sync points of the lifecycle, in their order.

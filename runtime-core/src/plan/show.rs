@@ -3,7 +3,7 @@
 use super::cgroup::Part;
 use super::cgroup::systemd::Property;
 use super::namespaces::{name_of, names_of};
-use super::ops::{NO_SLOT, Op, point};
+use super::ops::{NO_SLOT, Op, link, point};
 use super::step::{Action, HostOp, Plan, Step};
 use super::wire::List;
 use std::fmt;
@@ -201,6 +201,7 @@ pub(super) fn init_op(op: &Op) -> String {
             propagation,
             attr_set,
             attr_clear,
+            inherit: _,
         } => {
             let copy = if *copy_up == 1 { ", with what it covers" } else { "" };
             format!(
@@ -215,6 +216,7 @@ pub(super) fn init_op(op: &Op) -> String {
             slot,
             recursive,
             directory: _,
+            links: at_ends,
             set,
             clear,
             propagation,
@@ -226,13 +228,39 @@ pub(super) fn init_op(op: &Op) -> String {
             let cleared =
                 if *clear == 0 { String::new() } else { format!(" not ({})", options(*clear, "")) };
             format!(
-                "{kind} {source} on {target} ({}){cleared}{}{held}",
+                "{kind} {source} on {target} ({}){cleared}{}{}{held}",
                 options(*set, ""),
+                links(*at_ends),
                 afterwards(*propagation, *attr_set, *attr_clear)
             )
         }
         Op::Remount { target, flags, data } => {
             format!("remount {target} ({})", options(*flags, &data.to_string()))
+        }
+        Op::RemountBind { target, set, clear, propagation, attr_set, attr_clear } => {
+            let cleared =
+                if *clear == 0 { String::new() } else { format!(" not ({})", options(*clear, "")) };
+            format!(
+                "change flags of {target} ({}){cleared}{}",
+                options(*set, ""),
+                afterwards(*propagation, *attr_set, *attr_clear)
+            )
+        }
+        Op::MountCgroup2 {
+            target,
+            flags,
+            data,
+            propagation,
+            attr_set,
+            attr_clear,
+            fallback,
+            mask: _,
+        } => {
+            format!(
+                "mount cgroup on {target} type cgroup2 ({}){}, or bind {fallback}",
+                options(*flags, &data.to_string()),
+                afterwards(*propagation, *attr_set, *attr_clear)
+            )
         }
         Op::TreeFlags { target, flags, .. } => {
             format!("set flags of {target} and all below ({})", options(*flags, ""))
@@ -321,6 +349,15 @@ pub(super) fn init_op(op: &Op) -> String {
     }
 }
 
+fn links(bits: u64) -> String {
+    const WORDS: [(u64, &str); 3] = [
+        (link::COPY, ", a link made anew"),
+        (link::SOURCE, ", a link itself"),
+        (link::DESTINATION, ", on a link itself"),
+    ];
+    WORDS.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, words)| *words).collect()
+}
+
 fn words(list: &List) -> String {
     list.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" ")
 }
@@ -357,7 +394,7 @@ fn afterwards(propagation: u64, set: u64, clear: u64) -> String {
 }
 
 /// Mount flags by the names that mount(8) has for them.
-fn options(flags: u64, data: &str) -> String {
+pub(super) fn options(flags: u64, data: &str) -> String {
     const NAMES: [(u64, &str); 16] = [
         (libc::MS_RDONLY, "ro"),
         (libc::MS_NOSUID, "nosuid"),

@@ -176,17 +176,50 @@ pub enum Descriptor {
     V2Tasks,
     /// Descriptor `3 + n` of the calling program, handed on.
     Inherited(u32),
-    /// The tree of a bind mount's source.
-    Tree {
-        /// What is cloned.
-        source: PathBuf,
-        /// With the mounts below it.
-        recursive: bool,
-        /// The mount's place in config.json.
-        pointer: String,
-    },
     /// A file that hooks append to.
     HookOutput(OutputFile),
+    /// The tree of a bind mount's source.
+    Tree(Tree),
+}
+
+/// A copy of mounts, made for init.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tree {
+    /// What is cloned.
+    pub source: PathBuf,
+    /// With the mounts below it.
+    pub recursive: bool,
+    /// Not what a symbolic link leads to, but the link.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_follow: bool,
+    /// How its ids are mapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_map: Option<IdMapping>,
+    /// The mount's place in config.json.
+    pub pointer: String,
+}
+
+/// The mapping of a tree's ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct IdMapping {
+    /// Which of [`Plan::user_namespaces`] has it.
+    pub namespace: usize,
+    /// Whether the mounts below are mapped too.
+    pub whole_tree: bool,
+}
+
+/// A user namespace that is there for its mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum UserNamespace {
+    /// That of this file.
+    Joined(PathBuf),
+    /// A new one with these maps, each as `/proc/PID/uid_map` takes it.
+    Made {
+        /// Of users.
+        uids: String,
+        /// Of groups.
+        gids: String,
+    },
 }
 
 /// Everything that creating a container, or executing a process in one, will do.
@@ -196,6 +229,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What the host opens for init, from slot [`slot::FIRST_FREE`] on.
     pub descriptors: Vec<Descriptor>,
+    /// The mappings of mounts, each there once; see [`Tree::id_map`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub user_namespaces: Vec<UserNamespace>,
     /// CLONE_NEW* flags of init's clone.
     #[serde(skip)]
     pub clone_flags: u64,
@@ -214,6 +250,7 @@ impl Plan {
         Self {
             steps: Vec::with_capacity(96),
             descriptors: Vec::new(),
+            user_namespaces: Vec::new(),
             clone_flags: 0,
             cgroup: None,
             resctrl: None,
@@ -245,6 +282,15 @@ impl Plan {
     pub(crate) fn descriptor(&mut self, descriptor: Descriptor) -> u64 {
         self.descriptors.push(descriptor);
         slot::FIRST_FREE + self.descriptors.len() as u64 - 1
+    }
+
+    /// The place among [`Plan::user_namespaces`] of `namespace`, which is added if it is new.
+    pub(crate) fn user_namespace(&mut self, namespace: UserNamespace) -> usize {
+        let known = self.user_namespaces.iter().position(|known| *known == namespace);
+        known.unwrap_or_else(|| {
+            self.user_namespaces.push(namespace);
+            self.user_namespaces.len() - 1
+        })
     }
 
     /// The bytes that init reads. `table` has a descriptor for each slot, or -1.

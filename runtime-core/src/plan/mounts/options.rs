@@ -120,6 +120,38 @@ const TABLE: [(&str, Effect); 65] = [
     ("unbindable", Propagation(MS_UNBINDABLE)),
 ];
 
+/// Words of fstab(5) that say who mounts when: nothing for a mount that is made now by
+/// the runtime, but for the flags that mount(8) takes some of them to mean.
+const FSTAB: [(&str, u64); 12] = [
+    ("_netdev", 0),
+    ("auto", 0),
+    ("group", MS_NOSUID | MS_NODEV),
+    ("noauto", 0),
+    ("nofail", 0),
+    ("nogroup", 0),
+    ("noowner", 0),
+    ("nouser", 0),
+    ("nousers", 0),
+    ("owner", MS_NOSUID | MS_NODEV),
+    ("user", MS_NOEXEC | MS_NOSUID | MS_NODEV),
+    ("users", MS_NOEXEC | MS_NOSUID | MS_NODEV),
+];
+
+/// Beginnings of words that are for programs which read fstab.
+const FOR_OTHERS: [&str; 3] = ["x-", "X-", "comment="];
+
+/// One of these says when access times change; the last one counts.
+const ACCESS_TIME: u64 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
+
+/// Flags of a filesystem, not of a mount: a bind mount has them with its source.
+const OF_FILESYSTEM: [(u64, &str); 5] = [
+    (MS_SYNCHRONOUS, "sync"),
+    (MS_DIRSYNC, "dirsync"),
+    (MS_LAZYTIME, "lazytime"),
+    (MS_MANDLOCK, "mand"),
+    (MS_I_VERSION, "iversion"),
+];
+
 /// What the options of one mount amount to.
 #[derive(Clone, Debug, std::default::Default, PartialEq, Eq)]
 pub struct MountOptions {
@@ -179,10 +211,29 @@ impl MountOptions {
         self.tree_set != 0 || self.tree_clear != 0
     }
 
+    /// Words that cannot do anything here, for the user to know. The kernel overlooks
+    /// them, and so do others: engines and the conformance tests write such mounts.
+    pub fn without_effect(&self) -> Option<String> {
+        if !self.is_bind() {
+            return None;
+        }
+        let flags = OF_FILESYSTEM.iter().filter(|(bit, _)| self.flags & bit != 0);
+        let mut words: Vec<&str> = flags.map(|(_, word)| *word).collect();
+        words.extend((!self.data.is_empty()).then_some(self.data.as_str()));
+        words.extend(self.copy_up.then_some("tmpcopyup"));
+        let list = words.join(",");
+        (!words.is_empty()).then(|| {
+            format!("a bind mount shares the filesystem of its source: {list} has no effect")
+        })
+    }
+
     fn apply(&mut self, effect: Effect) {
         match effect {
             Default => {}
             Set(flags) => {
+                if flags & ACCESS_TIME != 0 {
+                    self.flags &= !ACCESS_TIME;
+                }
                 self.flags |= flags;
                 self.cleared &= !flags;
             }
@@ -212,17 +263,19 @@ impl MountOptions {
         }
     }
 
-    /// A bind mount shares the file system of its source: what is meant for
-    /// the file system would be lost without a word. An id map is a bind
-    /// mount's.
+    /// An id map, and what is done about symbolic links, are a bind mount's.
     fn checked(self, pointer: &str) -> Result<Self> {
-        if self.is_bind() && !self.data.is_empty() {
-            let message = "bind mounts cannot have any filesystem-specific options applied";
-            return Err(Error::config(pointer, message).hint(format!("remove {}", self.data)));
-        }
+        let refused =
+            |message: &str, remedy: &str| Err(Error::config(pointer, message).hint(remedy));
         if self.id_map.is_some() && !self.is_bind() {
-            let message = "id-mapped mounts are only supported for bind-mounts";
-            return Err(Error::config(pointer, message).hint("add bind or rbind"));
+            return refused(
+                "id-mapped mounts are only supported for bind-mounts",
+                "add bind or rbind",
+            );
+        }
+        if self.copy_symlink && (self.source_nofollow || self.destination_nofollow) {
+            let message = "copy-symlink excludes src-nofollow and dest-nofollow";
+            return refused(message, "remove one of them");
         }
         Ok(self)
     }
@@ -244,6 +297,8 @@ fn collect(options: &[String], pointer: &str) -> Result<MountOptions> {
     for (index, option) in options.iter().enumerate() {
         if let Some(effect) = effect(option) {
             result.apply(effect);
+        } else if let Some(flags) = for_fstab(option) {
+            result.apply(Set(flags));
         } else if let Some(map) =
             IdMap::parse(option).map_err(|fault| fault.at(item(pointer, index)))?
         {
@@ -256,9 +311,20 @@ fn collect(options: &[String], pointer: &str) -> Result<MountOptions> {
     Ok(result)
 }
 
+/// `WORD=recursive` is how mount(8) says rWORD.
 fn effect(option: &str) -> Option<Effect> {
-    let found = TABLE.binary_search_by(|(name, _)| (*name).cmp(option)).ok()?;
-    TABLE.get(found).map(|(_, effect)| *effect)
+    let recursive = option.strip_suffix("=recursive").map(|word| format!("r{word}"));
+    let name = recursive.as_deref().unwrap_or(option);
+    let found = TABLE.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    let (_, effect) = TABLE.get(found)?;
+    let of_tree = matches!(effect, SetTree(_) | ClearTree(_) | TreeAccessTime(_));
+    (recursive.is_none() || of_tree).then_some(*effect)
+}
+
+/// The flags that a word of fstab means.
+fn for_fstab(option: &str) -> Option<u64> {
+    let word = FSTAB.iter().find(|(word, _)| *word == option).map(|(_, flags)| *flags);
+    word.or_else(|| FOR_OTHERS.iter().any(|start| option.starts_with(start)).then_some(0))
 }
 
 #[cfg(test)]
@@ -337,10 +403,46 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_mount_takes_no_data_and_a_map_is_a_bind_mounts() {
-        let error = refusal(&["rbind", "size=1m"]);
+    fn words_of_fstab_do_not_reach_the_filesystem() {
+        let all = FSTAB.map(|(word, _)| word);
+        assert_eq!(parsed(&all).data, "");
+        let options = parsed(&["x-systemd.automount", "comment=mine", "X-mount.mkdir", "noauto"]);
+        assert_eq!(options, MountOptions::default());
+        assert_eq!(parsed(&["user", "exec"]).flags, MS_NOSUID | MS_NODEV);
+        assert_eq!(parsed(&["user=ada"]).data, "user=ada");
+    }
+
+    #[test]
+    fn recursive_is_also_said_as_mount_says_it() {
+        assert_eq!(parsed(&["rbind", "ro=recursive"]), parsed(&["rbind", "rro"]));
+        assert_eq!(
+            parsed(&["bind=recursive", "async=recursive"]).data,
+            "bind=recursive,async=recursive"
+        );
+    }
+
+    #[test]
+    fn the_last_word_about_access_times_wins() {
+        assert_eq!(parsed(&["noatime", "strictatime"]).flags, MS_STRICTATIME);
+        assert_eq!(
+            parsed(&["strictatime", "relatime", "nodiratime"]).flags,
+            MS_RELATIME | MS_NODIRATIME
+        );
+    }
+
+    #[test]
+    fn what_a_bind_mount_cannot_have_is_told() {
+        let told =
+            parsed(&["rbind", "sync", "ro", "mode=755", "size=1k"]).without_effect().unwrap();
+        assert!(told.contains("sync,mode=755,size=1k has no effect"), "{told}");
+        assert_eq!(parsed(&["rbind", "ro", "silent"]).without_effect(), None);
+        assert_eq!(parsed(&["sync", "mode=755"]).without_effect(), None);
+    }
+
+    #[test]
+    fn links_and_maps_are_checked() {
+        let error = refusal(&["bind", "copy-symlink", "src-nofollow"]);
         assert_eq!(error.pointer(), Some("/mounts/0/options"));
-        assert!(error.to_string().contains("filesystem-specific"), "{error}");
         assert!(refusal(&["idmap"]).to_string().contains("only supported for bind-mounts"));
         assert_eq!(refusal(&["bind", "idmap=x"]).pointer(), Some("/mounts/0/options/1"));
     }
@@ -352,7 +454,7 @@ mod tests {
         let options = mount(r#"{"destination":"/a","type":"bind","options":["ro"]}"#).unwrap();
         assert_eq!(options.flags, MS_BIND | MS_RDONLY);
         assert!(!mount(r#"{"destination":"/a","type":"tmpfs"}"#).unwrap().is_bind());
-        let error = mount(r#"{"destination":"/a","type":"bind","options":["mode=1"]}"#);
+        let error = mount(r#"{"destination":"/a","type":"tmpfs","options":["ridmap"]}"#);
         assert_eq!(error.unwrap_err().pointer(), Some("/mounts/4/options"));
     }
 }

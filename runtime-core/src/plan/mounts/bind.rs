@@ -1,0 +1,76 @@
+//! Bind mounts.
+
+use super::options::MountOptions;
+use super::{mapped, propagation_word};
+use crate::error::{Error, Result};
+use crate::plan::clone_flags::CLONE_NEWUSER;
+use crate::plan::container::Parts;
+use crate::plan::ops::{NO_SLOT, Op, link};
+use crate::plan::{Descriptor, Plan, Tree};
+use libc::{MS_BIND, MS_REC, MS_REMOUNT};
+use oci_spec::runtime::Mount;
+use std::path::Path;
+
+pub(super) fn bind(
+    plan: &mut Plan,
+    parts: &Parts<'_>,
+    mount: &Mount,
+    options: &MountOptions,
+    target: &Path,
+    pointer: &str,
+) -> Result<Op> {
+    let source = mount.source().as_ref().filter(|source| !source.as_os_str().is_empty());
+    let source = source.ok_or_else(|| {
+        Error::config(pointer, "a bind mount needs a source")
+            .hint("set source to a path of the host")
+    })?;
+    let source = parts.request.bundle.dir().join(source);
+    let id_map = mapped::of(plan, parts, mount, options, pointer)?;
+    let mut op = bind_op(&source, target, options);
+    // The root of a user namespace may not reach what the host's root can, nor map
+    // the ids of the host's mounts: the host side takes a copy of the tree for it.
+    if let Op::MountBind { slot, recursive, links, .. } = &mut op
+        && (parts.namespaces.has(CLONE_NEWUSER) || id_map.is_some())
+    {
+        *slot = plan.descriptor(Descriptor::Tree(Tree {
+            source,
+            recursive: *recursive == 1,
+            no_follow: *links & (link::COPY | link::SOURCE) != 0,
+            id_map,
+            pointer: pointer.to_owned(),
+        }));
+    }
+    Ok(op)
+}
+
+/// The mount of `source`, a path of the host.
+pub(in crate::plan) fn bind_op(source: &Path, target: &Path, options: &MountOptions) -> Op {
+    let bit = |wanted: bool, bit: u64| if wanted { bit } else { 0 };
+    Op::MountBind {
+        target: target.into(),
+        source: source.into(),
+        slot: NO_SLOT,
+        recursive: u64::from(options.is_recursive()),
+        directory: 0,
+        links: bit(options.copy_symlink, link::COPY)
+            | bit(options.source_nofollow, link::SOURCE)
+            | bit(options.destination_nofollow, link::DESTINATION),
+        set: options.flags & !(MS_BIND | MS_REC | MS_REMOUNT),
+        clear: options.cleared,
+        propagation: propagation_word(&options.propagation),
+        attr_set: options.tree_set,
+        attr_clear: options.tree_clear,
+    }
+}
+
+/// What mount(8) calls `remount,bind`: other flags for the mount that is there.
+pub(super) fn change(options: &MountOptions, target: &Path) -> Op {
+    Op::RemountBind {
+        target: target.into(),
+        set: options.flags & !(MS_BIND | MS_REC | MS_REMOUNT),
+        clear: options.cleared,
+        propagation: propagation_word(&options.propagation),
+        attr_set: options.tree_set,
+        attr_clear: options.tree_clear,
+    }
+}
