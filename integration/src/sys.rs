@@ -1,9 +1,12 @@
 //! The calls that neither std nor nix offers in a safe form.
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Owns a descriptor that has just come with a message.
 pub fn own(fd: RawFd) -> OwnedFd {
@@ -34,4 +37,26 @@ pub fn load_filter(program: &[libc::sock_filter]) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Sets an extended attribute of a file.
+pub fn set_attribute(path: &Path, name: &CStr, value: &[u8]) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let bytes = value.as_ptr().cast();
+    // SAFETY: the kernel reads two strings and as many bytes as there are.
+    match unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), bytes, value.len(), 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// An extended attribute of a file, of up to 256 bytes.
+pub fn attribute(path: &Path, name: &CStr) -> io::Result<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut value = vec![0_u8; 256];
+    let bytes = value.as_mut_ptr().cast();
+    // SAFETY: the kernel reads two strings and writes at most as many bytes as there is room for.
+    let count = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), bytes, value.len()) };
+    value.truncate(usize::try_from(count).map_err(|_| io::Error::last_os_error())?);
+    Ok(value)
 }

@@ -4,7 +4,9 @@ pub mod annotations;
 pub mod attacks;
 pub mod bad_input;
 pub mod budget;
+pub mod cgroup_mounts;
 pub mod cgroups;
+pub mod copy_up;
 pub mod crash;
 pub mod device_nodes;
 pub mod devices;
@@ -17,6 +19,7 @@ pub mod labels;
 pub mod lifecycle;
 pub mod limits;
 pub mod members;
+pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
@@ -40,6 +43,9 @@ pub const ALL: &[Family] = &[
     propagation::FAMILY,
     device_nodes::FAMILY,
     sysctl::FAMILY,
+    mount_options::FAMILY,
+    copy_up::FAMILY,
+    cgroup_mounts::FAMILY,
     id_maps::FAMILY,
     exec::FAMILY,
     members::FAMILY,
