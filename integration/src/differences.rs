@@ -135,6 +135,7 @@ const CRUN: &[Known] = &[
     ("exec::user_must", "crun takes what strtol takes"),
     ("exec::exec_in_a", "crun exits with 1"),
     ("exec::sub_cgroup", "crun knows no controllers here"),
+    ("propagation::hosts_mounts", "crun unmounts what the host has below /sys"),
     ("propagation::root_has", "crun makes the root private where nothing is asked for"),
     ("propagation::slave_root", "crun makes the root private where nothing is asked for"),
     ("propagation::private_root_is", "crun accepts it"),
