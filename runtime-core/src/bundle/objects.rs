@@ -54,15 +54,18 @@ const OBJECTS: [&str; 42] = [
 ];
 
 /// What is a list in most configurations: no reason to look closer.
-const LISTS: [&str; 24] = [
+const LISTS: [&str; 27] = [
     "additionalGids",
     "ambient",
     "architectures",
     "args",
     "bounding",
+    "createContainer",
+    "createRuntime",
     "devices",
     "effective",
     "env",
+    "flags",
     "gidMappings",
     "inheritable",
     "maskedPaths",
@@ -85,12 +88,7 @@ const LISTS: [&str; 24] = [
 /// configuration that the document has. Most texts are done with after a look at
 /// the word before each bracket.
 pub(super) fn check(raw: &[u8], base: &str) -> Option<Error> {
-    let suspicious = raw
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'[')
-        .any(|(at, _)| !is_of_list(&raw[..at]));
-    if !suspicious {
+    if !is_suspicious(raw) {
         return None;
     }
     let tree: Value = serde_json::from_slice(raw).ok()?;
@@ -100,6 +98,11 @@ pub(super) fn check(raw: &[u8], base: &str) -> Option<Error> {
         Error::config(wrong, "invalid type: array, expected an object")
             .hint("write { … } instead of [ … ]"),
     )
+}
+
+fn is_suspicious(raw: &[u8]) -> bool {
+    let mut brackets = raw.iter().enumerate().filter(|(_, byte)| **byte == b'[');
+    brackets.any(|(at, _)| !is_of_list(&raw[..at]))
 }
 
 /// The pointer of an array where `pattern` leads to from `value`, at `place`.
@@ -154,5 +157,15 @@ mod tests {
             assert_eq!(wrong(text, ""), None, "{text}");
         }
         assert_eq!(wrong(r#"{"user":[]}"#, "/process").as_deref(), Some("/user"));
+    }
+
+    #[test]
+    fn what_engines_write_needs_no_closer_look() {
+        let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../bundles/samples");
+        for entry in std::fs::read_dir(samples).unwrap() {
+            let path = entry.unwrap().path();
+            let raw = std::fs::read(&path).unwrap();
+            assert!(!is_suspicious(&raw), "{}", path.display());
+        }
     }
 }
