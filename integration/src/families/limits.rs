@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::cgroups::directories;
 use crate::context::{Context, Kind, Layout};
 use crate::outcome::{Outcome, Stop};
-use crate::process::wait_for;
+use crate::process::{Run, wait_for};
 use crate::{check, check_eq, family};
 
 family!("limits":
@@ -116,37 +116,55 @@ fn writes_to_a_disk_are_throttled(ctx: &Context) -> Outcome {
     Ok(())
 }
 
-/// v1 only, and hardly mounted anywhere: so they are, in a mount namespace.
+/// v1 only, and hardly mounted anywhere: here they are, in a mount namespace.
 fn network_class_and_priorities_are_set(ctx: &Context) -> Outcome {
     if ctx.layout == Layout::V2 {
         return Err(Stop::skip("controllers of v1"));
     }
     let kernel = fs::read_to_string("/proc/cgroups")?;
-    if !["net_cls", "net_prio"].iter().all(|one| kernel.contains(one)) {
-        return Err(Stop::skip("no net_cls and net_prio in this kernel"));
+    let is_free = |name: &&str| kernel.lines().any(|l| l.starts_with(&format!("{name}\t0\t")));
+    if !["net_cls", "net_prio"].iter().all(is_free) {
+        return Err(Stop::skip("no net_cls and net_prio in this kernel, or mounted already"));
     }
     let priorities = json!([{"name": "lo", "priority": 5}]);
     let network = json!({"classID": 1_048_577, "priorities": priorities});
     let c = limited(ctx, json!({"network": network}))?.container()?;
     let mounts = ctx.dir.join("v1");
-    let script = r#"mount --make-rprivate / && cd "$MOUNTS" && mkdir net_cls net_prio &&
-        mount -t cgroup -o net_cls none net_cls && mount -t cgroup -o net_prio none net_prio &&
-        "$RUNTIME" --root "$ROOT" create --bundle "$BUNDLE" "$ID" </dev/null >/dev/null &&
-        cat "net_cls$CGROUP/net_cls.classid" "net_prio$CGROUP/net_prio.ifpriomap";
-        "$RUNTIME" --root "$ROOT" delete --force "$ID"
-        rmdir "net_cls${CGROUP%/*}" "net_prio${CGROUP%/*}""#;
     fs::create_dir(&mounts)?;
-    let args = ["--mount", "sh", "-c", script];
-    let done = crate::process::Run::new("/usr/bin/unshare".as_ref(), &args, &ctx.dir)?
-        .env("MOUNTS", &mounts)
-        .env("RUNTIME", &ctx.runtime)
-        .env("ROOT", ctx.root())
-        .env("BUNDLE", &c.dir)
-        .env("ID", &c.id)
-        .env("CGROUP", c.config["linux"]["cgroupsPath"].as_str().unwrap_or_default())
-        .ok()?;
-    let has = |line: &str| done.stdout.lines().any(|one| one == line);
-    check!(has("1048577") && has("lo 5"), "the files hold {:?}", done.stdout);
+    let with_mounts = |script: &str| -> Outcome<Run> {
+        let args = ["--mount", "sh", "-c", script];
+        Ok(Run::new("/usr/bin/unshare".as_ref(), &args, &ctx.dir)?.env("MOUNTS", &mounts))
+    };
+    let done = with_mounts(
+        r#"mount --make-rprivate / && cd "$MOUNTS" && mkdir net_cls net_prio &&
+        mount -t cgroup -o net_cls none net_cls && mount -t cgroup -o net_prio none net_prio &&
+        "$RUNTIME" --root "$ROOT" create --bundle "$BUNDLE" --pid-file "$PID" "$ID" </dev/null &&
+        cat "net_cls$CGROUP/net_cls.classid" "net_prio$CGROUP/net_prio.ifpriomap"
+        "$RUNTIME" --root "$ROOT" delete --force "$ID"
+        rmdir "net_cls${CGROUP%/*}" "net_prio${CGROUP%/*}""#,
+    )?
+    .env("RUNTIME", &ctx.runtime)
+    .env("ROOT", ctx.root())
+    .env("BUNDLE", &c.dir)
+    .env("ID", &c.id)
+    .env("PID", c.pid_file())
+    .env("CGROUP", c.config["linux"]["cgroupsPath"].as_str().unwrap_or_default())
+    .done();
+    // The last process keeps its cgroup until it is reaped, and that keeps the hierarchy.
+    drop(c);
+    with_mounts(
+        r#"mount --make-rprivate / && cd "$MOUNTS" && for name in net_cls net_prio; do
+            for _ in 1 2 3 4 5 6; do
+                if grep -q "^$name.0" /proc/cgroups; then break; fi
+                mount -t cgroup -o "$name" none "$name" && umount "$name"
+                sleep 0.2
+            done
+        done"#,
+    )?
+    .done()?;
+    let stdout = done?.ok()?.stdout;
+    let has = |line: &str| stdout.lines().any(|one| one == line);
+    check!(has("1048577") && has("lo 5"), "the files hold {stdout:?}");
     Ok(())
 }
 
@@ -319,7 +337,7 @@ fn memory_limit_below_the_usage_does_not_pass_the_check(ctx: &Context) -> Outcom
     fs::create_dir_all(&dir)?;
     let file = format!("/dev/shm/{}", c.id);
     let script = r#"echo 0 >"$DIR/cgroup.procs" && head -c 1000000 /dev/zero >"$FILE""#;
-    let run = crate::process::Run::new("/bin/sh".as_ref(), &["-c", script], &ctx.dir)?;
+    let run = Run::new("/bin/sh".as_ref(), &["-c", script], &ctx.dir)?;
     run.env("DIR", &dir).env("FILE", &file).ok()?;
     let done = c.try_create(&[]);
     fs::remove_file(&file)?;

@@ -158,6 +158,12 @@ rows! {
         (V1, "hugetlb", "hugetlb.2MB.limit_in_bytes", "0"),
         (V2, "hugetlb", "hugetlb.2MB.max", "0"),
     ];
+    network_class_is_set: r#"{"network": {"classID": 1048577}}"# => [
+        (V1, "net_cls", "net_cls.classid", "1048577"),
+    ];
+    network_priority_is_set: r#"{"network": {"priorities": [{"name": "lo", "priority": 5}]}}"# => [
+        (V1, "net_prio", "net_prio.ifpriomap", "lo 5"),
+    ];
     unified_value_is_set: r#"{"unified": {"memory.high": "8388608"}}"# => [
         (V2, "memory", "memory.high", "8388608"),
     ];
@@ -223,7 +229,10 @@ fn places(ctx: &Context, expected: &[Expected]) -> Outcome<Vec<Place>> {
 fn hierarchy(ctx: &Context, version: Version, controller: &str) -> Option<PathBuf> {
     let is_v2 = |path: &Path| path.join("cgroup.controllers").exists();
     hierarchies(ctx.layout).into_iter().find(|path| match version {
-        V1 => !is_v2(path) && path.file_name().is_some_and(|name| name == controller),
+        V1 => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            !is_v2(path) && name.split(',').any(|one| one == controller)
+        }
         // A runtime writes `unified` on a host that has nothing else.
         V2 if controller.is_empty() => ctx.layout == Layout::V2,
         V2 => {
