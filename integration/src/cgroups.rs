@@ -45,6 +45,20 @@ pub fn read(layout: Layout, controller: &str, cgroup: &str, file: &str) -> Outco
     Ok(text.trim().to_owned())
 }
 
+/// Whether a controller has a file, which kernels may be built without.
+pub fn knows(layout: Layout, controller: &str, file: &str) -> bool {
+    if !controller.is_empty() && !has(layout, controller) {
+        return false;
+    }
+    let top = match layout {
+        Layout::V2 => PathBuf::from(MOUNT),
+        _ => Path::new(MOUNT).join(v1_name(controller)),
+    };
+    // The root has few of the files.
+    let entries = fs::read_dir(&top).into_iter().flatten().flatten();
+    entries.map(|e| e.path()).chain([top.clone()]).any(|dir| dir.join(file).exists())
+}
+
 /// Skips the test where a controller is missing.
 pub fn needs(layout: Layout, controller: &str) -> Outcome {
     if has(layout, controller) {
@@ -60,7 +74,8 @@ pub fn remove(layout: Layout, cgroup: &str) {
     }
 }
 
-fn remove_tree(dir: &Path) {
+/// Removes a directory of a cgroup and those below it, as far as they are empty.
+pub fn remove_tree(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
             remove_tree(&entry.path());

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Stop};
 use crate::process::{Done, Run};
 
 /// Which runtime is tested; known differences are filed under it.
@@ -14,6 +14,17 @@ pub enum Kind {
     Tare,
     Runc,
     Crun,
+}
+
+impl Kind {
+    /// Told by the name of the program.
+    pub fn of(runtime: &Path) -> Self {
+        match runtime.file_name().and_then(OsStr::to_str) {
+            Some("runc") => Self::Runc,
+            Some("crun") => Self::Crun,
+            _ => Self::Tare,
+        }
+    }
 }
 
 /// How cgroups are laid out for the test.
@@ -25,6 +36,18 @@ pub enum Layout {
     V1,
     /// v2 alone, in a private mount namespace.
     V2,
+}
+
+impl Layout {
+    /// The layout that the command line names.
+    pub fn named(name: &str) -> Outcome<Self> {
+        match name {
+            "host" => Ok(Self::Host),
+            "v1" => Ok(Self::V1),
+            "v2" => Ok(Self::V2),
+            _ => Err(Stop::fail(format!("{name}: no such layout"))),
+        }
+    }
 }
 
 /// What every test is given.
@@ -136,12 +159,8 @@ impl Suite {
     /// Finds the helper programs and makes the suite's directory.
     pub fn new(runtime: &Path, layout: Layout) -> Outcome<Self> {
         let runtime = fs::canonicalize(runtime)
-            .map_err(|e| crate::outcome::Stop::fail(format!("{}: {e}", runtime.display())))?;
-        let kind = match runtime.file_name().and_then(OsStr::to_str) {
-            Some("runc") => Kind::Runc,
-            Some("crun") => Kind::Crun,
-            _ => Kind::Tare,
-        };
+            .map_err(|e| Stop::fail(format!("{}: {e}", runtime.display())))?;
+        let kind = Kind::of(&runtime);
         let pid = std::process::id();
         let dir = std::env::temp_dir().join(format!("tare-it-{pid}"));
         fs::create_dir_all(&dir)?;
@@ -149,8 +168,7 @@ impl Suite {
         let payload = dir.join("payload");
         fs::copy(std::env::current_exe()?.with_file_name("payload"), &payload)?;
         let busybox = dir.join("busybox");
-        fs::copy("/bin/busybox", &busybox)
-            .map_err(|e| crate::outcome::Stop::fail(format!("/bin/busybox: {e}")))?;
+        fs::copy("/bin/busybox", &busybox).map_err(|e| Stop::fail(format!("/bin/busybox: {e}")))?;
         Ok(Self { runtime, kind, layout, payload, busybox, cgroup: format!("/tare-it-{pid}"), dir })
     }
 }

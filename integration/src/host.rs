@@ -36,6 +36,22 @@ pub fn enter(layout: Layout) -> Outcome {
     }
 }
 
+/// Gives this process a mount namespace of its own with a cgroup layout, whose mounts then
+/// propagate as a word says.
+pub fn enter_mounts(layout: Layout, propagation: &str) -> Outcome {
+    let flags = match propagation {
+        "private" => MsFlags::MS_PRIVATE,
+        "slave" => MsFlags::MS_SLAVE,
+        "shared" => MsFlags::MS_SHARED,
+        _ => return Err(Stop::fail(format!("{propagation}: no such propagation"))),
+    };
+    match layout {
+        Layout::Host => private_mounts()?,
+        other => enter(other)?,
+    }
+    Ok(mount(NONE, "/", NONE, MsFlags::MS_REC | flags, NONE)?)
+}
+
 /// Puts a directory with the v1 hierarchies alone in the place of the usual one. Unmounting the v2
 /// hierarchy would leave its mount point, where crun makes directories that others see.
 fn only_v1() -> Outcome {

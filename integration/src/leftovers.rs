@@ -1,15 +1,16 @@
 //! What a test must not leave behind: processes, mounts, cgroups, state.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-use crate::cgroups;
 use crate::context::{Context, Layout};
+use crate::{cgroups, host};
 
 /// A process needs a moment to die and its cgroup one to be empty.
 const GRACE: Duration = Duration::from_millis(500);
@@ -86,8 +87,45 @@ fn state(root: &Path) -> Vec<String> {
     entries.map(|e| format!("state {}", e.path().display())).collect()
 }
 
+/// Ends the processes that a runtime left to this one, and names them.
+pub fn end_processes() -> Vec<String> {
+    let until = Instant::now() + GRACE;
+    while !processes().is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let found = processes();
+    kill_children();
+    found
+}
+
+/// Removes the cgroups with such a name at the top of a hierarchy or beside this process, and
+/// names them.
+pub fn remove_cgroups(matches: impl Fn(&str) -> bool) -> Vec<String> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own: BTreeSet<&str> = own.lines().filter_map(|l| l.splitn(3, ':').nth(2)).collect();
+    let parents = own.iter().copied().chain(["/"]);
+    let layout = if host::has_v1() { Layout::Host } else { Layout::V2 };
+    let dirs = parents.flat_map(|p| cgroups::directories(layout, p));
+    let children = dirs.flat_map(|d| fs::read_dir(d).into_iter().flatten().flatten());
+    let found: BTreeSet<PathBuf> = children
+        .filter(|e| e.file_name().to_str().is_some_and(&matches))
+        .map(|e| e.path())
+        .collect();
+    found.iter().for_each(|dir| cgroups::remove_tree(dir));
+    found.iter().map(|dir| format!("cgroup {}", dir.display())).collect()
+}
+
 /// Removes what the runtime under test should have removed, so that the next test starts clean.
 fn clean(ctx: &Context) {
+    kill_children();
+    for mount in mounts(&ctx.dir).iter().rev().filter_map(|m| m.strip_prefix("mount ")) {
+        let _ = nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH);
+    }
+    // Errors show as leftovers of the next test.
+    let _ = fs::remove_dir_all(ctx.root());
+}
+
+fn kill_children() {
     let until = Instant::now() + GRACE;
     while !children().is_empty() && Instant::now() < until {
         for pid in children() {
@@ -98,9 +136,4 @@ fn clean(ctx: &Context) {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    for mount in mounts(&ctx.dir).iter().rev().filter_map(|m| m.strip_prefix("mount ")) {
-        let _ = nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH);
-    }
-    // Errors show as leftovers of the next test.
-    let _ = fs::remove_dir_all(ctx.root());
 }

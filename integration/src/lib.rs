@@ -10,9 +10,11 @@ pub mod console;
 pub mod container;
 pub mod context;
 pub mod differences;
+pub mod document;
 pub mod every;
 pub mod expect;
 pub mod families;
+pub mod fields;
 pub mod host;
 #[path = "../../runtime-core/tests/json_schema/mod.rs"]
 pub mod json_schema;
@@ -21,4 +23,5 @@ pub mod missing;
 pub mod outcome;
 pub mod process;
 pub mod runner;
+pub mod runtime_tools;
 mod sys;

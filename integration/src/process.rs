@@ -134,25 +134,35 @@ impl Running {
         Ok(self.child.kill()?)
     }
 
-    /// Waits for the end; a program that misses its deadline is killed and fails the test.
-    pub fn done(mut self) -> Outcome<Done> {
+    /// Waits for the end; a program that misses its deadline is killed. Whether it was in time.
+    pub fn ended_in_time(&mut self) -> Outcome<bool> {
         let until = Instant::now() + self.deadline;
         let mut pause = Duration::from_micros(100);
-        let status = loop {
-            if let Some(status) = self.child.try_wait()? {
-                break status;
-            }
+        while self.child.try_wait()?.is_none() {
             if Instant::now() > until {
                 self.child.kill()?;
                 self.child.wait()?;
-                let output = read(&self.stderr);
-                return Err(Stop::fail(format!("{}: not done in time; {output}", self.text)));
+                return Ok(false);
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(5));
-        };
+        }
+        Ok(true)
+    }
+
+    /// Waits for the end; a program that misses its deadline is killed and fails the test.
+    pub fn done(mut self) -> Outcome<Done> {
+        if !self.ended_in_time()? {
+            let output = read(&self.stderr);
+            return Err(Stop::fail(format!("{}: not done in time; {output}", self.text)));
+        }
+        self.output()
+    }
+
+    /// What a program that has ended left; a second wait gives the same status.
+    pub fn output(mut self) -> Outcome<Done> {
         Ok(Done {
-            code: code(status),
+            code: code(self.child.wait()?),
             stdout: read(&self.stdout),
             stderr: read(&self.stderr),
             text: self.text,

@@ -50,13 +50,7 @@ fn options() -> Outcome<Options> {
 }
 
 fn layout(name: &str) -> Outcome<Option<Layout>> {
-    match name {
-        "all" => Ok(None),
-        "host" => Ok(Some(Layout::Host)),
-        "v1" => Ok(Some(Layout::V1)),
-        "v2" => Ok(Some(Layout::V2)),
-        _ => Err(Stop::fail(format!("{name}: no such layout"))),
-    }
+    if name == "all" { Ok(None) } else { Layout::named(name).map(Some) }
 }
 
 /// One layout after the other, each in a process of its own.
