@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
         cgroups_path: Some(Path::new(text)),
         resources: None,
         systemd: None,
-        rootless: false,
+        rootless: Some(false),
         owner: None,
     };
     let Ok(plan) = CgroupPlan::new(&request) else { return };

@@ -38,8 +38,7 @@ extern "C" fn entry() -> ! {
 /// Out of reach of ptrace and /proc/self/fd of others until execve (CVE-2016-9962,
 /// CVE-2019-5736), under a name that tells what it is, creating files with the mode asked for.
 fn protect() {
-    const PR_SET_DUMPABLE: usize = 4;
-    let _ = sys::prctl(PR_SET_DUMPABLE, 0, 0);
+    let _ = sys::set_dumpable(false);
     sys::set_name(c"tare-init");
     sys::umask(0);
 }

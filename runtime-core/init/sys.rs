@@ -23,6 +23,7 @@ pub mod errno {
     pub const ENOTDIR: i32 = 20;
     pub const EISDIR: i32 = 21;
     pub const EINVAL: i32 = 22;
+    pub const EROFS: i32 = 30;
     pub const ENAMETOOLONG: i32 = 36;
     pub const ENOSYS: i32 = 38;
     pub const ELOOP: i32 = 40;
@@ -600,6 +601,12 @@ pub fn default_signal(signal: u32) -> Answer<usize> {
 
 pub fn prctl(option: usize, a: usize, b: usize) -> Answer<usize> {
     call!(nr::PRCTL, option, a, b, 0, 0)
+}
+
+/// Whether the files of /proc/self are this process's user's, or root's.
+pub fn set_dumpable(on: bool) -> Answer<usize> {
+    const PR_SET_DUMPABLE: usize = 4;
+    prctl(PR_SET_DUMPABLE, usize::from(on), 0)
 }
 
 pub fn set_name(name: &CStr) {

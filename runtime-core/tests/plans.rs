@@ -128,6 +128,7 @@ fn facts(layout: Layout) -> Facts {
         ignored_signals: SIGPIPE,
         pinned: false,
         uid: 0,
+        gid: 0,
         layout: Some(layout),
         ..Facts::default()
     }

@@ -40,6 +40,7 @@ impl State {
             slot: NO_SLOT,
             recursive: true,
             directory: true,
+            may_be_missing: false,
             links: 0,
             set: flags,
             clear: 0,

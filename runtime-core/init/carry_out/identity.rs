@@ -1,6 +1,6 @@
 //! Who the process is: capabilities, user, groups, working directory.
 
-use super::State;
+use super::{State, procfs};
 use crate::host::{During, Fault};
 use crate::ops::Call;
 use crate::sys::{self, errno};
@@ -68,7 +68,11 @@ impl State {
     pub fn user(&mut self, user: &User) -> Result<(), Fault> {
         self.own_streams(user.uid)?;
         if user.set_groups {
-            sys::set_groups(user.groups).during(Call::Setgroups)?;
+            match sys::set_groups(user.groups) {
+                // Those that the caller had stay: no runtime can change that.
+                Err(errno::EPERM) if user.groups.is_empty() && procfs::denies_groups() => {}
+                answer => answer.during(Call::Setgroups).map(drop)?,
+            }
         }
         sys::set_gid(user.gid).during(Call::Setgid)?;
         sys::prctl(PR_SET_KEEPCAPS, 1, 0).during(Call::Prctl)?;

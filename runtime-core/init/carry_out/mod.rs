@@ -127,6 +127,7 @@ impl State {
                 slot,
                 recursive: recursive != 0,
                 directory: directory != 0,
+                may_be_missing: directory == 2,
                 links,
                 set,
                 clear,
@@ -145,7 +146,11 @@ impl State {
             Op::Rlimit { resource, soft, hard } => {
                 sys::set_limit(resource, soft, hard).during(Call::Prlimit).map(drop)
             }
-            Op::JoinCgroups { tasks, slot } => namespaces::join_cgroups(tasks, slot),
+            Op::JoinCgroups { tasks, slot, may_be_denied } => {
+                namespaces::join_cgroups(tasks, slot, may_be_denied != 0)
+            }
+            Op::Reachable { on } => sys::set_dumpable(on != 0).during(Call::Prctl).map(drop),
+            Op::OomScore { score } => procfs::write_own(c"/proc/self/oom_score_adj", score),
             Op::Symlink { path, content, replace } => self.symlink(path, content, replace != 0),
             Op::Device { path, mode, major, minor, uid, gid, bind } => self.device(&devices::Node {
                 path,

@@ -31,6 +31,7 @@ pub struct Bind {
     pub slot: u64,
     pub recursive: bool,
     pub directory: bool,
+    pub may_be_missing: bool,
     pub links: u64,
     pub set: u64,
     pub clear: u64,
@@ -40,7 +41,10 @@ pub struct Bind {
 impl State {
     pub fn mount_bind(&mut self, bind: &Bind) -> Result<(), Fault> {
         self.directory = None;
-        let tree = open_source(bind)?;
+        let tree = match open_source(bind) {
+            Err(Fault { errno: errno::ENOENT, .. }) if bind.may_be_missing => return self.mount_empty(bind.target),
+            answer => answer?,
+        };
         if bind.links & link::COPY != 0 && sys::stat_fd(tree.raw()).during(Call::Fstat)?.is_symlink() {
             return self.copy_link(bind.target, &tree);
         }
@@ -59,6 +63,15 @@ impl State {
             remount_bind(&tree, bind.set, bind.clear)?;
         }
         finish(&tree, &bind.after)
+    }
+
+    /// An empty directory that stays empty.
+    fn mount_empty(&mut self, target: &'static CStr) -> Result<(), Fault> {
+        const MS_EMPTY: u64 = 1 | 2 | 4 | 8; // ro, nosuid, nodev, noexec
+        self.beside = None;
+        let target = path::make_directories(self.root()?, target, 0o755, false)?;
+        let place = Buffer::of_descriptor(target.raw()).during(Call::Mount)?;
+        sys::mount(c"tmpfs", place.as_text(), Some(c"tmpfs"), MS_EMPTY, None).during(Call::Mount).map(drop)
     }
 
     /// On a directory for a directory, on a file for anything else; made when missing.
@@ -184,8 +197,7 @@ pub fn clone_tree(at: &Fd) -> Result<Fd, Fault> {
 }
 
 fn open_source(bind: &Bind) -> Result<Fd, Fault> {
-    if bind.slot != NO_SLOT {
-        let fd = wire::descriptor(bind.slot).ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
+    if let Some(fd) = wire::descriptor(bind.slot) {
         return sys::duplicate(fd).during(Call::Dup);
     }
     let recursive = if bind.recursive { flag::AT_RECURSIVE } else { 0 };

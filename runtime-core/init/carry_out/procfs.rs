@@ -53,6 +53,32 @@ pub fn write_label(path: &CStr, fallback: &CStr, value: &CStr) -> Result<(), Fau
     }
 }
 
+/// Writes a file of its own in the host's /proc. Of a process that is out of reach they
+/// are root's: for the one moment it is within reach.
+pub fn write_own(path: &CStr, value: &CStr) -> Result<(), Fault> {
+    let file = match sys::open(flag::AT_FDCWD, path, flag::O_WRONLY, 0) {
+        Err(errno::EACCES) => {
+            let _ = sys::set_dumpable(true);
+            let file = sys::open(flag::AT_FDCWD, path, flag::O_WRONLY, 0);
+            let _ = sys::set_dumpable(false);
+            file
+        }
+        answer => answer,
+    };
+    let file = file.during(Call::Open)?;
+    sys::write(file.raw(), value.to_bytes()).during(Call::Write).map(drop)
+}
+
+/// Whether this process's user namespace denies setgroups(2), as one does that maps a
+/// single group of a caller without privileges.
+pub fn denies_groups() -> bool {
+    let Ok(root) = root() else { return false };
+    let mut word = [0u8; 8];
+    let file = sys::open(root.raw(), c"self/setgroups", flag::O_RDONLY | flag::O_NOFOLLOW, 0);
+    let read = file.and_then(|file| is_procfs(&file).map_err(|fault| fault.errno).and_then(|()| sys::read(file.raw(), &mut word)));
+    read.is_ok() && word.starts_with(b"deny")
+}
+
 /// The directory of this process's open files.
 pub fn own_descriptors() -> Result<Fd, Fault> {
     let root = root()?;

@@ -6,8 +6,8 @@ use super::net_device::Passage;
 use super::record::{Directory, Phase, Record};
 use super::spawn::{self, Init, Surroundings};
 use super::systemd::Starting;
-use super::{hooks, listener, notify, proc_stat, resctrl, sockets};
-use crate::error::{Context, Error, ErrorKind, Result};
+use super::{hooks, id_map, listener, notify, proc_stat, resctrl, sockets, user_namespace};
+use crate::error::{Context, Error, ErrorKind, Notice, Result};
 use crate::plan::cgroup::systemd::Manager;
 use crate::plan::cgroup::{CgroupPlan, Part};
 use crate::plan::ops::{Fact, Message, Op};
@@ -39,6 +39,8 @@ pub(crate) struct Execution<'a> {
     reached: Option<u64>,
     /// Whether init is the child by now.
     adopted: bool,
+    /// The step at hand.
+    place: usize,
 }
 
 /// The process that a plan started.
@@ -46,6 +48,8 @@ pub(crate) struct Execution<'a> {
 pub(crate) struct Outcome {
     pub(crate) init: Init,
     pub(crate) console: Option<OwnedFd>,
+    /// What the user should know.
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl<'a> Execution<'a> {
@@ -68,6 +72,7 @@ impl<'a> Execution<'a> {
             passage: None,
             reached: None,
             adopted: false,
+            place: 0,
         }
     }
 
@@ -85,7 +90,11 @@ impl<'a> Execution<'a> {
                     .init
                     .take()
                     .ok_or_else(|| Error::new(ErrorKind::System, "the plan starts nothing"))?;
-                Ok(Outcome { init, console: self.console.take() })
+                Ok(Outcome {
+                    init,
+                    console: self.console.take(),
+                    notices: self.without_cgroup().into_iter().collect(),
+                })
             }
             Err(error) => {
                 let error = self.unless_out_of_memory(error);
@@ -123,7 +132,8 @@ impl<'a> Execution<'a> {
 
     fn walk(&mut self) -> Result<()> {
         let plan = self.plan;
-        for step in &plan.steps {
+        for (place, step) in plan.steps.iter().enumerate() {
+            self.place = place;
             match &step.action {
                 Action::Host(op) => {
                     self.carry_out(op).map_err(|error| match step.pointer.as_str() {
@@ -149,8 +159,9 @@ impl<'a> Execution<'a> {
             HostOp::AwaitUnit => self.await_unit(),
             HostOp::LimitCgroup => self.limit_cgroup(),
             HostOp::Spawn { into_cgroup, .. } => self.spawn(*into_cgroup),
-            HostOp::UidMap(map) => self.write_proc("uid_map", map),
-            HostOp::GidMap(map) => self.write_proc("gid_map", map),
+            HostOp::UidMap(map) => id_map::write(id_map::USERS, self.pid(), map),
+            HostOp::DenySetgroups => self.write_proc("setgroups", "deny"),
+            HostOp::GidMap(map) => id_map::write(id_map::GROUPS, self.pid(), map),
             HostOp::OomScore(score) => self.write_proc("oom_score_adj", &score.to_string()),
             HostOp::MoveNetDevice { device, name } => self.move_net_device(device, name),
             HostOp::MakeResctrlGroup(group) => self.make_resctrl_group(group),
@@ -225,6 +236,24 @@ impl<'a> Execution<'a> {
         self.starting.take().map_or(Ok(()), Starting::finish)
     }
 
+    /// A container that the host gives no cgroup to runs without, if nothing asks for one.
+    fn without_cgroup(&self) -> Option<Notice> {
+        self.plan.cgroup.as_ref()?;
+        self.cgroup.as_ref().filter(|live| live.is_empty())?;
+        let message = match self.record.own_pids {
+            true => {
+                "no permission to make a cgroup: the container runs without, and cannot be \
+                     paused or limited"
+            }
+            false => {
+                "Creating a rootless container with no cgroup and no private pid namespace. \
+                      Such configuration is strongly discouraged (as it is impossible to properly \
+                      kill all container's processes)"
+            }
+        };
+        Some(Notice::new("/linux/cgroupsPath", message))
+    }
+
     fn limit_cgroup(&self) -> Result<()> {
         match (&self.cgroup, &self.plan.cgroup) {
             (Some(live), Some(plan)) => live.apply(plan),
@@ -247,15 +276,7 @@ impl<'a> Execution<'a> {
 
     fn write_proc(&self, file: &str, value: &str) -> Result<()> {
         let path = format!("/proc/{}/{file}", self.pid());
-        std::fs::write(&path, value).map_err(|error| {
-            let failure = Error::io("write", &error).path(&path);
-            match (file, error.raw_os_error()) {
-                ("uid_map" | "gid_map", Some(libc::EINVAL)) => failure.hint(
-                    "the kernel takes at most 340 ranges, in one page of text, none overlapping",
-                ),
-                _ => failure,
-            }
-        })
+        std::fs::write(&path, value).map_err(|error| Error::io("write", &error).path(&path))
     }
 
     fn move_net_device(&mut self, device: &str, name: &str) -> Result<()> {
@@ -329,7 +350,8 @@ impl<'a> Execution<'a> {
     }
 
     fn blame(&self, message: Message, words: &[u8]) -> Error {
-        blame(self.plan.steps.get(message.op as usize), message, words)
+        let step = self.plan.steps.get(message.op as usize);
+        user_namespace::explain(blame(step, message, words), step)
     }
 
     fn await_point(&mut self, point: u64) -> Result<()> {
@@ -356,7 +378,11 @@ impl<'a> Execution<'a> {
     /// would stay a zombie, and keep the pid namespace that it is in from ending.
     fn find_child(&mut self) {
         let forks = |step: &Step| matches!(step.action, Action::Init(Op::Fork { .. }));
-        if self.adopted || !self.plan.steps.iter().any(forks) {
+        let Some(fork) = self.plan.steps.iter().position(forks) else { return };
+        // Init is held before it, or has not come that far.
+        let holds = |step: &Step| matches!(step.action, Action::Host(HostOp::Release { .. }));
+        let before = self.plan.steps.get(self.place..fork).unwrap_or_default();
+        if self.adopted || before.iter().any(holds) {
             return;
         }
         while !self.adopted

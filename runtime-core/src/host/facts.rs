@@ -21,11 +21,18 @@ pub(crate) fn gather(own_cgroup: Option<bool>) -> Result<Facts> {
         bounding: mask(&text, "CapBnd:"),
         ignored_signals: mask(&text, "SigIgn:"),
         pinned: is_pinned(field(&text, "Cpus_allowed:")),
-        uid: effective_uid(&text),
+        uid: effective(&text, "Uid:"),
+        gid: effective(&text, "Gid:"),
         layout: own_cgroup.map(super::cgroup::detect).transpose()?,
         resctrl: None,
         manager_cgroup: None,
     })
+}
+
+/// Whether this is a user namespace other than the first, where all ids stand for themselves.
+pub(crate) fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && !map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 fn field<'a>(text: &'a str, name: &str) -> &'a str {
@@ -43,12 +50,9 @@ fn is_pinned(mask: &str) -> bool {
     mask.is_empty() || mask.bytes().any(|byte| !matches!(byte, b'f' | b','))
 }
 
-fn effective_uid(text: &str) -> u32 {
-    field(text, "Uid:")
-        .split_whitespace()
-        .nth(1)
-        .and_then(|uid| uid.parse().ok())
-        .unwrap_or(u32::MAX)
+/// Of real, effective, saved and file system id the second.
+fn effective(text: &str, name: &str) -> u32 {
+    field(text, name).split_whitespace().nth(1).and_then(|id| id.parse().ok()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -104,14 +104,16 @@ pub(crate) fn open_output(output: &OutputFile) -> Result<File> {
     Ok(file)
 }
 
-enum Outcome {
+/// How a program ended, or did not.
+pub(super) enum Outcome {
     Ended(ExitStatus),
     /// After so many milliseconds.
     TimedOut(u64),
     NotStarted(std::io::Error),
 }
 
-fn wait(mut command: Command, timeout_ms: Option<u64>) -> Result<Outcome> {
+/// Runs a program to its end, or to its deadline.
+pub(super) fn wait(mut command: Command, timeout_ms: Option<u64>) -> Result<Outcome> {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(Outcome::NotStarted(error)),
@@ -133,13 +135,13 @@ fn io(error: std::io::Error) -> Error {
     Error::io("memfd", &error)
 }
 
-fn memory_file() -> Result<File> {
+pub(super) fn memory_file() -> Result<File> {
     memfd_create(c"hook", MFdFlags::MFD_CLOEXEC)
         .map(File::from)
         .map_err(|errno| Error::os("memfd_create", errno as i32))
 }
 
-fn status_text(status: ExitStatus) -> String {
+pub(super) fn status_text(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("signal {signal}"),

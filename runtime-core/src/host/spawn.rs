@@ -111,6 +111,7 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
         let tasks = open_tasks(&beside.unwrap_or(cgroup))?;
         Ok(Handed::Owned(above(tasks, lowest)?))
     };
+    let into_cgroup = surroundings.cgroup.is_some();
     let started = match surroundings.cgroup {
         None => launch_in(&handed, None)?,
         Some(cgroup) if surroundings.outside => {
@@ -135,7 +136,8 @@ pub(crate) fn start(plan: &Plan, surroundings: Surroundings<'_>) -> Result<Init>
             started => started,
         },
     };
-    let started = started.map_err(|refusal| spawn_failed(&refusal, plan.clone_flags))?;
+    let started =
+        started.map_err(|refusal| spawn_failed(&refusal, plan.clone_flags, into_cgroup))?;
     Ok(Init { pid: started.pid, pidfd: started.pidfd, channel })
 }
 
@@ -195,10 +197,14 @@ fn open_tasks(cgroup: &OwnedFd) -> Result<OwnedFd> {
         .map_err(|errno| Error::os("open", errno as i32).path("cgroup.procs"))
 }
 
-fn spawn_failed(refusal: &Refusal, namespaces: u64) -> Error {
+fn spawn_failed(refusal: &Refusal, namespaces: u64, into_cgroup: bool) -> Error {
     let failure = Error::io(refusal.call, &refusal.error).context("starting init");
     match refusal.error.raw_os_error() {
         Some(libc::EACCES) if refusal.call == "execveat" => failure.hint(image::NO_PLACE),
+        Some(libc::EACCES) if into_cgroup => failure.at("/linux/cgroupsPath").hint(
+            "entering a cgroup needs write access to the cgroup.procs of the nearest cgroup above \
+             it and the caller: call from inside the delegated subtree (systemd-run --user --scope)",
+        ),
         Some(libc::EPERM) if namespaces != 0 => failure
             .at("/linux/namespaces")
             .hint("new namespaces need CAP_SYS_ADMIN, or a new user namespace"),

@@ -2,7 +2,7 @@
 
 use super::process::Process;
 use super::{CgroupDriver, Container, CreateOptions, Runtime, check_id};
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, validate};
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::channel::PATIENCE;
 use crate::host::execute::{Execution, Outcome, await_exec, end};
@@ -79,9 +79,20 @@ impl Runtime {
         let cgroups_path = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
         let own_cgroup = !cgroups_path.is_some_and(|path| path.is_absolute());
         let mut facts = facts::gather(Some(own_cgroup))?;
-        let rootless = options.rootless.unwrap_or(facts.uid != 0);
+        if facts.uid != 0
+            && let Some(fault) = validate::check_rootless(spec).into_iter().next()
+        {
+            return Err(fault);
+        }
         let systemd = self.driver == CgroupDriver::Systemd;
-        if systemd && rootless {
+        let named = cgroups_path.is_some_and(|path| !path.as_os_str().is_empty());
+        let rootless = options.rootless.or_else(|| match (facts.uid, named || systemd) {
+            // Asked only when something is denied.
+            (0, true) => None,
+            (0, false) => Some(facts::in_user_namespace()),
+            _ => Some(true),
+        });
+        if systemd && rootless == Some(true) {
             facts.manager_cgroup = Some(manager_cgroup(Manager::User)?);
         }
         if let Some(rdt) = spec.linux().as_ref().and_then(|linux| linux.intel_rdt().as_ref()) {
@@ -106,7 +117,7 @@ impl Runtime {
             pid_file: options.pid_file.clone(),
             pidfd_socket: options.pidfd_socket.clone(),
         })?;
-        plan.notices.extend(crate::bundle::validate::warnings(spec));
+        plan.notices.extend(validate::warnings(spec));
         Ok(plan)
     }
 
@@ -228,7 +239,10 @@ impl<'a> Creation<'a> {
         let execution =
             Execution::new(&made.plan, Some(&made.directory), &mut made.record, surroundings);
         match execution.run() {
-            Ok(outcome) => Ok((made, outcome)),
+            Ok(mut outcome) => {
+                made.plan.notices.append(&mut outcome.notices);
+                Ok((made, outcome))
+            }
             Err(error) => {
                 made.undo();
                 Err(error)

@@ -98,7 +98,7 @@ fn delete_locked(directory: &Directory, record: &Record, force: bool) -> Result<
 fn kill(record: &Record) -> Result<()> {
     let Some(First { pidfd, .. }) = first(record) else { return Ok(()) };
     let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
-    if let Some(cgroup) = cgroup_of(record)? {
+    if let Some(cgroup) = cgroup_of(record)?.filter(|cgroup| !cgroup.is_empty()) {
         cgroup.thaw()?;
     }
     match pidfd::wait_ended(pidfd.as_fd(), Instant::now() + PATIENCE) {

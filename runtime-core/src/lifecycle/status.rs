@@ -87,8 +87,9 @@ impl Container {
     /// `NotFound`; `CorruptState`; when it has no cgroup to look in.
     pub fn processes(&self) -> Result<Vec<i32>> {
         let record = self.record()?;
-        let cgroup = cgroup_of(&record)?.ok_or_else(|| {
+        let cgroup = cgroup_of(&record)?.filter(|cgroup| !cgroup.is_empty()).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "the container has no cgroup to look in")
+                .hint("create it as root, or with a cgroup that is delegated to you")
         })?;
         cgroup.pids()
     }

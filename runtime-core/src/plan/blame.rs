@@ -132,6 +132,33 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             {
                 error.hint("options for a whole tree of mounts (rro, rnosuid, …) need Linux 5.12")
             }
+            (Op::OomScore { .. }, libc::EACCES | libc::EPERM) => error.hint(
+                "below the runtime's own score needs CAP_SYS_RESOURCE: an ordinary user may only raise it",
+            ),
+            (Op::User { .. }, libc::EPERM) if message.call == Call::Setgroups as u32 => {
+                error.context("cannot set any additional groups in a rootless container").hint(
+                    "a user namespace that maps a single group of an ordinary user has no others: \
+                     have ranges granted in /etc/subgid, or remove additionalGids",
+                )
+            }
+            (Op::User { .. }, libc::EINVAL) => {
+                error.hint("the id is not mapped in the container's user namespace")
+            }
+            (Op::MountFs { data, .. }, libc::EINVAL) if option_of(data, "gid=").is_some() => {
+                let option = option_of(data, "gid=").unwrap_or_default();
+                error.hint(format!(
+                    "option {option}: the container's user namespace must map that group, and the \
+                     file system take the option"
+                ))
+            }
+            (Op::MountFs { fstype, .. }, libc::EPERM) if fstype.to_string() == "sysfs" => error.hint(
+                "sysfs needs a network namespace of the container's own user namespace: make one, \
+                 or bind /sys (type none, options rbind)",
+            ),
+            (Op::MountFs { fstype, .. }, libc::EPERM) if fstype.to_string() == "proc" => error.hint(
+                "a new procfs needs a pid namespace of the container's own user namespace, and none \
+                 of the host's /proc may be covered; else bind /proc (options rbind)",
+            ),
             (Op::MountFs { .. }, libc::EINVAL) => error.hint("the filesystem refused an option"),
             (Op::Affinity { .. }, libc::EINVAL) => {
                 error.hint("at least one of the CPUs must be online and in the cpuset")
@@ -187,6 +214,12 @@ const PAGE: usize = 4095;
 fn has_context(data: &str) -> bool {
     data.split(',')
         .any(|word| word.split_once('=').is_some_and(|(name, _)| name.ends_with("context")))
+}
+
+/// The option of a mount's data that begins so.
+fn option_of(data: &super::wire::Text, name: &str) -> Option<String> {
+    let data = data.to_string();
+    data.split(',').find(|option| option.starts_with(name)).map(str::to_owned)
 }
 
 /// `exec: "name": why`, as Go says it and engines look for it.

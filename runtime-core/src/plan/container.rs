@@ -24,8 +24,9 @@ pub struct Request<'a> {
     pub directory: &'a Path,
     /// Whether systemd makes the cgroup.
     pub systemd_cgroup: bool,
-    /// Whether to do without what only root can do.
-    pub rootless: bool,
+    /// Whether to do without what only root can do; `None` where it shows when something
+    /// is denied.
+    pub rootless: Option<bool>,
     /// Move the rootfs over / instead of pivot_root.
     pub no_pivot: bool,
     /// Stay in the caller's session keyring.
@@ -57,7 +58,7 @@ impl<'a> Request<'a> {
             facts,
             directory,
             systemd_cgroup: false,
-            rootless: false,
+            rootless: Some(false),
             no_pivot: false,
             no_new_keyring: false,
             run: false,

@@ -12,11 +12,12 @@ use super::clone_flags::{
 use super::container::Parts;
 use super::namespaces::{Join, names_of};
 use super::ops::{NO_SLOT, Op, point};
-use super::{Descriptor, HostOp, Plan};
+use super::{Descriptor, Facts, HostOp, Plan};
 use crate::bundle::member;
 use crate::error::Result;
-use oci_spec::runtime::LinuxIdMapping;
+use oci_spec::runtime::{LinuxIdMapping, Process};
 
+const CAP_SETGID: u64 = 1 << 6;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// Starts init and brings it into all namespaces but the cgroup's.
@@ -51,6 +52,7 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         plan.host("/linux/resources", HostOp::LimitCgroup);
     }
     plan.init("", Op::Signals { reset: parts.request.facts.ignored_signals });
+    oom_score(plan, parts.request.facts, parts.spec.process().as_ref(), "/process");
     // As long as the host's file system and privileges are those of init.
     let leaves = in_child || namespaces.joined(CLONE_NEWNS).is_some();
     if let Some(cgroup) = parts.cgroup.as_ref().filter(|_| leaves) {
@@ -96,10 +98,15 @@ fn net_devices(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     })
 }
 
+/// Whether the caller may mount and join without a user namespace of the container's.
+pub(super) fn is_privileged(parts: &Parts<'_>) -> bool {
+    parts.request.facts.permitted & CAP_SYS_ADMIN != 0
+}
+
 /// Who has privileges on the host joins with them, the user namespace last:
 /// the others may not belong to it. Who has none gets them from it, first.
 fn join(plan: &mut Plan, parts: &Parts<'_>) {
-    let privileged = parts.request.facts.permitted & CAP_SYS_ADMIN != 0;
+    let privileged = is_privileged(parts);
     let is_user = |join: &&Join| join.kind.flag == CLONE_NEWUSER;
     let joins = parts.namespaces.join.iter();
     let (first, last): (Vec<&Join>, Vec<&Join>) =
@@ -133,7 +140,8 @@ pub(super) fn join_cgroups(plan: &mut Plan, cgroup: &Cgroup) {
         Some(_) => plan.descriptor(Descriptor::V2Tasks),
         None => NO_SLOT,
     };
-    plan.init("/linux/cgroupsPath", Op::JoinCgroups { tasks, slot });
+    let may_be_denied = u64::from(plan.cgroup.as_ref().is_some_and(|plan| plan.may_stay_out()));
+    plan.init("/linux/cgroupsPath", Op::JoinCgroups { tasks, slot, may_be_denied });
 }
 
 /// The child is made once everything that it inherits is in place.
@@ -143,10 +151,18 @@ fn child(plan: &mut Plan, parts: &Parts<'_>, created: u64) -> Result<()> {
         plan.init("/linux/namespaces", Op::Unshare { flags: CLONE_NEWUSER });
     }
     if namespaces.creates(CLONE_NEWUSER) {
+        // Who is not root may write the files of processes of its own only.
+        let ordinary = parts.request.facts.uid != 0;
+        if ordinary {
+            plan.init("/linux/uidMappings", Op::Reachable { on: 1 });
+        }
         plan.sync(point::IDENTITY, |plan| {
             maps(plan, parts);
             Ok(())
         })?;
+        if ordinary {
+            plan.init("/linux/uidMappings", Op::Reachable { on: 0 });
+        }
     }
     if namespaces.has(CLONE_NEWUSER) {
         plan.init("/linux/namespaces", Op::BecomeRoot {});
@@ -169,7 +185,35 @@ fn maps(plan: &mut Plan, parts: &Parts<'_>) {
     let uids = list(parts.linux.and_then(|linux| linux.uid_mappings().as_ref()));
     let gids = list(parts.linux.and_then(|linux| linux.gid_mappings().as_ref()));
     plan.host("/linux/uidMappings", HostOp::UidMap(uids));
+    if maps_own_group(parts) {
+        plan.host("/linux/gidMappings", HostOp::DenySetgroups);
+    }
     plan.host("/linux/gidMappings", HostOp::GidMap(gids));
+}
+
+/// Whether the only group is the caller's own, which it maps without any helper
+/// (user_namespaces(7), since Linux 3.19).
+fn maps_own_group(parts: &Parts<'_>) -> bool {
+    let facts = parts.request.facts;
+    let maps = parts.linux.and_then(|linux| linux.gid_mappings().as_deref()).unwrap_or_default();
+    facts.uid != 0
+        && facts.permitted & CAP_SETGID == 0
+        && matches!(maps, [only] if only.size() == 1 && only.host_id() == facts.gid)
+}
+
+/// The files of a process that is out of reach are root's: who is not root has init
+/// write its own, while nothing of the container is near.
+pub(super) fn oom_score(
+    plan: &mut Plan,
+    facts: &Facts,
+    process: Option<&Process>,
+    base: &'static str,
+) {
+    let score = process.and_then(Process::oom_score_adj).filter(|_| facts.uid != 0);
+    if let Some(score) = score {
+        let score = score.to_string().as_str().into();
+        plan.init(format!("{base}/oomScoreAdj"), Op::OomScore { score });
+    }
 }
 
 fn time_offsets(plan: &mut Plan, parts: &Parts<'_>) {

@@ -125,6 +125,7 @@ fn enter(plan: &mut Plan, request: &ExecRequest<'_>, namespaces: &Namespaces, af
         },
     );
     plan.init("", Op::Signals { reset: request.facts.ignored_signals });
+    super::enter::oom_score(plan, request.facts, Some(request.process), request.base);
     plan.init("", Op::Stdio {});
     if let Some(mask) = &affinity.initial {
         let pointer = format!("{}/execCPUAffinity/initial", request.base);

@@ -16,6 +16,8 @@ pub struct Facts {
     pub pinned: bool,
     /// Its effective user.
     pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
     /// The host's cgroups; `None` when there are none.
     pub layout: Option<Layout>,
     /// The cgroup of systemd's own units, below the top; asked for only by its driver.

@@ -120,7 +120,8 @@ operations! {
                    attr_set: Word, attr_clear: Word, copy_up: Word, inherit: Word }
     /// Bind `source` (a path, or a tree in `slot`) below the rootfs. `set` and
     /// `clear` are the MS_* flags asked for and asked off.
-    /// `directory` says that the source is one; it is asked otherwise. `links` has bits of [`link`].
+    /// `directory` says that the source is one; it is asked otherwise. A 2 there says that it may
+    /// be missing: an empty read-only one is shown then. `links` has bits of [`link`].
     MountBind = 15 { target: Text, source: Text, slot: Word, recursive: Word, directory: Word, links: Word,
                      set: Word, clear: Word, propagation: Word, attr_set: Word, attr_clear: Word }
     /// Change flags of the mount at `target`.
@@ -206,8 +207,9 @@ operations! {
     Exec = 53 { args: List, env: List, home: Word }
     /// Write itself into cgroups: v1 by the paths of their `tasks` files, v2 by the
     /// file in `slot` where its clone could not start it inside. A lone process
-    /// that moves itself need not wait for a lock of the whole host.
-    JoinCgroups = 54 { tasks: List, slot: Word }
+    /// that moves itself need not wait for a lock of the whole host. What the host does not
+    /// let it join is passed over where it `may_be_denied`.
+    JoinCgroups = 54 { tasks: List, slot: Word, may_be_denied: Word }
     /// Flags (MS_*) for the mount at `target` and all mounts below it. `below` names
     /// those, for kernels that cannot change a whole tree at once.
     TreeFlags = 56 { target: Text, below: List, flags: Word }
@@ -221,6 +223,11 @@ operations! {
     RemountBind = 61 { target: Text, set: Word, clear: Word, propagation: Word, attr_set: Word, attr_clear: Word }
     /// A resource limit of its own.
     Rlimit = 55 { resource: Word, soft: Word, hard: Word }
+    /// Within reach of a host side that is not root, for its files of `/proc/PID`, or out of
+    /// reach again.
+    Reachable = 81 { on: Word }
+    /// Write its own /proc/self/oom_score_adj, before anything of the container is near.
+    OomScore = 82 { score: Text }
 }
 
 /// What a tmpfs takes over from the directory that it covers.

@@ -360,7 +360,7 @@ fn ready(plan: &mut Plan, program: &Program<'_>) {
         let groups = group.joined();
         plan.host("/linux/intelRdt", HostOp::JoinResctrl(groups));
     }
-    if let Some(score) = program.process.oom_score_adj() {
+    if let Some(score) = program.process.oom_score_adj().filter(|_| program.facts.uid == 0) {
         plan.host(program.at("oomScoreAdj"), HostOp::OomScore(i64::from(score)));
     }
     if program.process.terminal() == Some(true) {

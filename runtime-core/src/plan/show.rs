@@ -104,6 +104,7 @@ fn host_op(op: &HostOp) -> String {
             }
         }
         HostOp::UidMap(map) => format!("map user ids (inside outside count): {}", map_line(map)),
+        HostOp::DenySetgroups => "give setgroups up".to_owned(),
         HostOp::GidMap(map) => format!("map group ids (inside outside count): {}", map_line(map)),
         HostOp::OomScore(score) => format!("set oom_score_adj to {score}"),
         HostOp::MoveNetDevice { device, name } if device == name => {
@@ -268,6 +269,9 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::Rlimit { resource, soft, hard } => {
             rlimit(u32::try_from(*resource).unwrap_or(u32::MAX), *soft, *hard)
         }
+        Op::Reachable { on: 0 } => "out of reach through /proc".to_owned(),
+        Op::Reachable { .. } => "within reach through /proc, to be mapped".to_owned(),
+        Op::OomScore { score } => format!("set oom_score_adj to {score}"),
         Op::JoinCgroups { .. } => "join the cgroup".to_owned(),
         Op::Symlink { path, content, .. } => format!("link {path} to {content}"),
         Op::Device { path, mode, major, minor, uid, gid, bind } => {

@@ -75,6 +75,9 @@ pub enum HostOp {
     },
     /// Write the user id map.
     UidMap(String),
+    /// Give setgroups(2) up in the new user namespace: a caller without privileges may map
+    /// its own group only then.
+    DenySetgroups,
     /// Write the group id map.
     GidMap(String),
     /// Write /proc/PID/oom_score_adj.

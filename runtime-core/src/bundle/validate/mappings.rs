@@ -117,7 +117,7 @@ fn process_is_mapped(
     }
 }
 
-fn is_mapped(id: u32, mappings: &[LinuxIdMapping]) -> bool {
+pub(super) fn is_mapped(id: u32, mappings: &[LinuxIdMapping]) -> bool {
     mappings
         .iter()
         .any(|mapping| id.checked_sub(mapping.container_id()).is_some_and(|at| at < mapping.size()))

@@ -1,8 +1,8 @@
 //! Rules for a runtime that runs without root's privileges.
 
-use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Mount, Spec};
 
-use super::{Faults, has_namespace, joins, list};
+use super::{Faults, has_namespace, joins, list, mappings};
 use crate::bundle::item;
 use crate::error::Error;
 
@@ -26,6 +26,8 @@ pub fn check_rootless(spec: &Spec) -> Vec<Error> {
             }
         }
     }
+    extra_groups(spec, linux, &mut faults);
+    mount_owners(spec, linux, &mut faults);
     if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
         let message = "network devices are not supported for rootless containers";
         faults.add("/linux/netDevices", message, "remove them, or run as root");
@@ -35,6 +37,40 @@ pub fn check_rootless(spec: &Spec) -> Vec<Error> {
         faults.add(item("/mounts", index), message, "remove the mappings, or run as root");
     }
     faults.0
+}
+
+/// Who has no ranges maps one group, and gives setgroups(2) up for it (user_namespaces(7)).
+fn extra_groups(spec: &Spec, linux: &Linux, faults: &mut Faults) {
+    let only = matches!(list(linux.gid_mappings()), [only] if only.size() == 1);
+    let groups = spec.process().as_ref().map(|process| list(process.user().additional_gids()));
+    if only && groups.is_some_and(|groups| !groups.is_empty()) {
+        let message = "cannot set any additional groups in a rootless container";
+        let remedy = "have ranges granted in /etc/subgid and map them, or remove the groups";
+        faults.add("/process/user/additionalGids", message, remedy);
+    }
+}
+
+/// The options uid= and gid= name ids of the container's.
+fn mount_owners(spec: &Spec, linux: &Linux, faults: &mut Faults) {
+    if joins(spec, LinuxNamespaceType::User) {
+        return;
+    }
+    for (index, mount) in list(spec.mounts()).iter().enumerate() {
+        for (place, option) in list(mount.options()).iter().enumerate() {
+            let (mappings, id) = match option.split_once('=') {
+                Some(("uid", id)) => (list(linux.uid_mappings()), id),
+                Some(("gid", id)) => (list(linux.gid_mappings()), id),
+                _ => continue,
+            };
+            if id.parse().is_ok_and(|id| !mappings::is_mapped(id, mappings)) {
+                let pointer = item(&format!("{}/options", item("/mounts", index)), place);
+                let message = format!(
+                    "cannot specify {option} mount option for rootless container: it is not mapped"
+                );
+                faults.add(pointer, message, "remove the option, or map the id");
+            }
+        }
+    }
 }
 
 fn needs_user_namespace(faults: &mut Faults) {
@@ -67,6 +103,21 @@ mod tests {
         assert_eq!(says(&template(Some((1000, 1000)), true)), [""; 0]);
         assert_eq!(says(&template(None, true)), ["/linux/namespaces"]);
         assert_eq!(says("{}"), ["/linux/namespaces"]);
+    }
+
+    #[test]
+    fn groups_that_are_not_mapped_are_named() {
+        let text = |size: u32| {
+            format!(
+                r#"{{"process":{{"user":{{"additionalGids":[0]}}}},
+                "mounts":[{{"destination":"/a","options":["ro","gid=5"]}}],
+                "linux":{{"namespaces":[{{"type":"user"}}],
+                "uidMappings":[{{"containerID":0,"hostID":1,"size":{size}}}],
+                "gidMappings":[{{"containerID":0,"hostID":1,"size":{size}}}]}}}}"#
+            )
+        };
+        assert_eq!(says(&text(1)), ["/process/user/additionalGids", "/mounts/0/options/1"]);
+        assert_eq!(says(&text(6)), [""; 0]);
     }
 
     #[test]

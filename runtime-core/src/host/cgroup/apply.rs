@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::{LiveCgroup, file};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::facts;
 use crate::plan::cgroup::{CgroupOp, CgroupPlan, Directory};
 use crate::plan::resources::{Limits, Missing, NotBelow, Present, Write};
 
@@ -32,7 +33,7 @@ impl LiveCgroup {
                         Some(directory) => writer.write(directory, write),
                         None => Err(not_joined(write)),
                     };
-                    forgive(written, *may_be_denied)?;
+                    forgive(written, *may_be_denied, plan)?;
                 }
                 CgroupOp::FilterDevices {
                     directory,
@@ -44,7 +45,7 @@ impl LiveCgroup {
                 } => {
                     let Some(directory) = self.directory(*directory) else { continue };
                     let filtered = self.filter_devices(directory, program, *beside);
-                    forgive(filtered.map_err(|error| error.at(*pointer)), *may_be_denied)?;
+                    forgive(filtered.map_err(|error| error.at(*pointer)), *may_be_denied, plan)?;
                 }
                 CgroupOp::MakeDirectory { .. }
                 | CgroupOp::InheritCpuset { .. }
@@ -261,9 +262,10 @@ fn not_joined(write: &Write) -> Error {
         .hint("run as root, have a cgroup delegated to you, or remove the limit")
 }
 
-fn forgive(result: Result<()>, may_be_denied: bool) -> Result<()> {
+fn forgive(result: Result<()>, may_be_denied: bool, plan: &CgroupPlan) -> Result<()> {
+    let rootless = || plan.rootless.unwrap_or_else(facts::in_user_namespace);
     match result {
-        Err(error) if may_be_denied && is_denial(&error) => Ok(()),
+        Err(error) if may_be_denied && is_denial(&error) && rootless() => Ok(()),
         result => result,
     }
 }

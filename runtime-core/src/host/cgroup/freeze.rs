@@ -66,6 +66,10 @@ impl LiveCgroup {
 
     fn freezer(&self) -> Result<&Directory> {
         self.directory_of("freezer").or_else(|| self.v2_directory()).ok_or_else(|| {
+            if self.is_empty() {
+                return Error::new(ErrorKind::Unsupported, "the container has no cgroup")
+                    .hint("create it as root, or with a cgroup that is delegated to you");
+            }
             Error::new(ErrorKind::Unsupported, "the container's cgroup has no freezer")
                 .hint("mount the v1 freezer controller, or cgroup v2")
         })

@@ -30,7 +30,8 @@ pub struct CgroupRequest<'a> {
     pub systemd: Option<SystemdRequest<'a>>,
     /// Whether the caller lacks full privilege over the host: device rules may
     /// then fail, and so may the whole cgroup when nothing names or limits it.
-    pub rootless: bool,
+    /// `None` when that is not known: see [`CgroupPlan::rootless`].
+    pub rootless: Option<bool>,
     /// The host uid that is to own the v2 cgroup (spec, "Cgroup ownership").
     pub owner: Option<u32>,
 }
@@ -55,6 +56,10 @@ pub struct CgroupPlan {
     pub ops: Vec<CgroupOp>,
     /// Go on without a cgroup where the host does not let the caller make one.
     pub may_be_denied: bool,
+    /// Whether the caller does without what only root may do; `None`: it is root, of a user
+    /// namespace perhaps, which is asked when something is denied.
+    #[serde(skip)]
+    pub rootless: Option<bool>,
     /// Settings that are ignored.
     #[serde(skip)]
     pub notices: Vec<Notice>,
@@ -176,8 +181,17 @@ impl CgroupPlan {
         }));
         device_rules(&cgroup, request, &mut ops)?;
         ops.extend((0..cgroup.directories.len()).map(|directory| CgroupOp::Join { directory }));
-        let may_be_denied = request.rootless && request.cgroups_path.is_none();
-        Ok(Self { cgroup, unit, ops, may_be_denied, notices: limits.notices })
+        let named = request.cgroups_path.is_some_and(|path| !path.as_os_str().is_empty());
+        let may_be_denied = request.rootless == Some(true) && !named;
+        let rootless = request.rootless;
+        Ok(Self { cgroup, unit, ops, may_be_denied, rootless, notices: limits.notices })
+    }
+
+    /// Whether the container may be left outside of cgroups that its user may not enter:
+    /// where nothing limits it.
+    pub(in crate::plan) fn may_stay_out(&self) -> bool {
+        let limits = |op: &CgroupOp| matches!(op, CgroupOp::Write { may_be_denied: false, .. });
+        self.may_be_denied && !self.ops.iter().any(limits)
     }
 
     /// The operations as lines of text, each with its place in config.json.
@@ -210,13 +224,14 @@ fn place_unit(
             "boot with systemd.unified_cgroup_hierarchy=1, or run without --systemd-cgroup",
         ));
     }
-    let name = UnitName::of(request.cgroups_path, request.id, request.rootless)?;
+    let rootless = request.rootless == Some(true);
+    let name = UnitName::of(request.cgroups_path, request.id, rootless)?;
     let path = match systemd.manager_cgroup.trim_matches('/') {
         "" => name.path()?,
         above => format!("{above}/{}", name.path()?),
     };
     let directory = Directory { controllers: Vec::new(), mount: String::new(), path };
-    let manager = if request.rootless { Manager::User } else { Manager::System };
+    let manager = if rootless { Manager::User } else { Manager::System };
     let unit = Some(UnitRecord { name: name.unit.clone(), manager });
     let (mode, base) = (layout.mode, layout.base.clone());
     Ok((Cgroup { mode, base, directories: vec![directory], unit }, Some(name)))
@@ -277,13 +292,13 @@ fn device_rules(
 ) -> Result<()> {
     let listed = request.resources.and_then(|resources| resources.devices().as_deref());
     let rules = devices::rules(listed)?;
-    let may_be_denied = request.rootless;
+    let may_be_denied = request.rootless != Some(false);
     let Some(directory) = cgroup.index_of("devices").filter(|_| cgroup.mode != Mode::V2) else {
         let v2 = cgroup.directories.iter().position(Directory::is_v2);
         let Some(directory) = v2 else {
             // Without it every device of the host would be the container's.
             let error = not_mounted("devices", DEVICES.to_owned());
-            return if may_be_denied { Ok(()) } else { Err(error) };
+            return if request.rootless == Some(true) { Ok(()) } else { Err(error) };
         };
         ops.push(CgroupOp::FilterDevices {
             directory,
@@ -391,7 +406,7 @@ mod tests {
             cgroups_path: Some(Path::new("/box/web")),
             resources: Some(&resources),
             systemd: None,
-            rootless: false,
+            rootless: Some(false),
             owner: Some(1000),
         })
     }
@@ -476,7 +491,7 @@ mod tests {
                 cgroups_path: Some(Path::new("a-b.slice:p:n")),
                 resources: None,
                 systemd: Some(systemd),
-                rootless: false,
+                rootless: Some(false),
                 owner: None,
             })
         };
@@ -502,8 +517,8 @@ mod tests {
             .unwrap()
             .may_be_denied
         };
-        assert!(denied(true, None));
-        assert!(!denied(true, Some("/x")));
-        assert!(!denied(false, None));
+        assert!(denied(Some(true), None));
+        assert!(!denied(Some(true), Some("/x")));
+        assert!(!denied(Some(false), None));
     }
 }

@@ -24,7 +24,7 @@ pub(in crate::plan) fn owner(parts: &Parts<'_>) -> Option<u32> {
     };
     // Giving a file away needs root.
     let request = parts.request;
-    (host_uid != request.facts.uid && !request.rootless).then_some(host_uid)
+    (host_uid != request.facts.uid && request.rootless != Some(true)).then_some(host_uid)
 }
 
 fn is_writable_cgroupfs(mount: &Mount) -> bool {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::plan::clone_flags::CLONE_NEWUSER;
 use crate::plan::container::Parts;
 use crate::plan::ops::{NO_SLOT, Op, link};
-use crate::plan::{Descriptor, Plan, Tree};
+use crate::plan::{Descriptor, Plan, Tree, enter};
 use libc::{MS_BIND, MS_REC, MS_REMOUNT};
 use oci_spec::runtime::Mount;
 use std::path::Path;
@@ -28,9 +28,9 @@ pub(super) fn bind(
     let id_map = mapped::of(plan, parts, mount, options, pointer)?;
     let mut op = bind_op(&source, target, options);
     // The root of a user namespace may not reach what the host's root can, nor map
-    // the ids of the host's mounts: the host side takes a copy of the tree for it.
+    // the ids of the host's mounts: the host side, where it is that, takes a copy of the tree for it.
     if let Op::MountBind { slot, recursive, links, .. } = &mut op
-        && (parts.namespaces.has(CLONE_NEWUSER) || id_map.is_some())
+        && (parts.namespaces.has(CLONE_NEWUSER) && enter::is_privileged(parts) || id_map.is_some())
     {
         *slot = plan.descriptor(Descriptor::Tree(Tree {
             source,

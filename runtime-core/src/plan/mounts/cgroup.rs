@@ -39,11 +39,14 @@ pub(super) fn mount(
 /// namespace would have shown no more.
 fn v2(parts: &Parts<'_>, cgroup: &Cgroup, target: &Path, options: &MountOptions) -> Op {
     let own_namespace = parts.namespaces.has(CLONE_NEWCGROUP);
-    if !own_namespace && parts.namespaces.has(CLONE_NEWUSER) {
-        return bind_op(Path::new(V2_MOUNT), target, options);
-    }
+    let in_user_namespace = parts.namespaces.has(CLONE_NEWUSER);
+    let rootless = parts.request.rootless == Some(true);
     let own = cgroup.v2_directory().map(|directory| cgroup.absolute(directory));
-    let fallback = own.filter(|_| own_namespace).unwrap_or_else(|| PathBuf::from(V2_MOUNT));
+    let own = own.filter(|_| own_namespace || in_user_namespace);
+    let fallback = own.unwrap_or_else(|| PathBuf::from(V2_MOUNT));
+    if !own_namespace && in_user_namespace && !rootless {
+        return bind_op(&fallback, target, options);
+    }
     Op::MountCgroup2 {
         target: target.into(),
         flags: options.flags,
@@ -53,7 +56,7 @@ fn v2(parts: &Parts<'_>, cgroup: &Cgroup, target: &Path, options: &MountOptions)
         attr_clear: options.tree_clear,
         fallback: fallback.as_path().into(),
         // The host's tree must not show through a /sys that is bound (CVE-2023-25809).
-        mask: u64::from(parts.request.rootless),
+        mask: u64::from(rootless),
     }
 }
 
@@ -70,6 +73,7 @@ fn v1(
     later: &mut Later,
 ) {
     let own_namespace = parts.namespaces.has(CLONE_NEWCGROUP);
+    let may_be_missing = plan.cgroup.as_ref().is_some_and(|plan| plan.may_be_denied);
     let flags = options.flags & !MS_RDONLY;
     let tmpfs =
         filesystem::plain(target, "tmpfs", "tmpfs", flags, "mode=755", &options.propagation);
@@ -82,7 +86,7 @@ fn v1(
         let op = if own_namespace {
             filesystem::plain(&place, "cgroup", "cgroup", flags, &controllers, &[])
         } else {
-            bind_directory(&cgroup.absolute(directory), &place)
+            bind_directory(&cgroup.absolute(directory), &place, may_be_missing)
         };
         plan.init(pointer, op);
         below.push(place.as_path().into());
@@ -97,11 +101,11 @@ fn v1(
     later.push((pointer.to_owned(), op));
 }
 
-/// The mount of a directory as it is.
-fn bind_directory(source: &Path, target: &Path) -> Op {
+/// The mount of a directory as it is. One that the host may have denied is shown empty then.
+fn bind_directory(source: &Path, target: &Path, may_be_missing: bool) -> Op {
     let mut op = bind_op(source, target, &MountOptions::default());
     if let Op::MountBind { directory, .. } = &mut op {
-        *directory = 1;
+        *directory = if may_be_missing { 2 } else { 1 };
     }
     op
 }
