@@ -67,6 +67,21 @@ pub fn needs(layout: Layout, controller: &str) -> Outcome {
     Err(Stop::skip(format!("no {controller} controller here")))
 }
 
+/// Makes a v2 cgroup to which every controller is passed on that can be, and gives its directory.
+pub fn make_v2(cgroup: &str) -> Outcome<PathBuf> {
+    let mut dir = PathBuf::from(MOUNT);
+    for name in cgroup.split('/').filter(|name| !name.is_empty()) {
+        let controllers = fs::read_to_string(dir.join("cgroup.controllers"))?;
+        for controller in controllers.split_whitespace() {
+            // One that is in use elsewhere stays there.
+            let _ = fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
+        dir.push(name);
+        fs::create_dir_all(&dir)?;
+    }
+    Ok(dir)
+}
+
 /// Removes a cgroup and what is below it, as far as it is empty.
 pub fn remove(layout: Layout, cgroup: &str) {
     for dir in directories(layout, cgroup) {

@@ -25,3 +25,4 @@ pub mod process;
 pub mod runner;
 pub mod runtime_tools;
 mod sys;
+pub mod user;

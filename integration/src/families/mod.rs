@@ -26,6 +26,7 @@ pub mod net_devices;
 pub mod process;
 pub mod propagation;
 pub mod resources;
+pub mod rootless;
 pub mod samples;
 pub mod scheduling;
 pub mod seccomp;
@@ -52,6 +53,7 @@ pub const ALL: &[Family] = &[
     scheduling::FAMILY,
     labels::FAMILY,
     namespaces::FAMILY,
+    rootless::FAMILY,
     net_devices::FAMILY,
     hooks::FAMILY,
     annotations::FAMILY,

@@ -43,7 +43,7 @@ pub(crate) fn plan(layout: &Layout, path: &str, resources: serde_json::Value) ->
         cgroups_path: Some(path.as_ref()),
         resources: Some(&resources),
         systemd: None,
-        rootless: false,
+        rootless: Some(false),
         owner: None,
     })
     .unwrap()

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use serde_json::{Value, json};
 
@@ -47,6 +48,30 @@ pub(crate) fn with_fds(args: &[String]) -> Result<u8, String> {
         sys::place_fd(file.as_raw_fd(), fd).map_err(|e| e.to_string())?;
     }
     exec(&args[split + 1..])
+}
+
+/// `as-user ID DIR CGROUP PROG ARGS`: becomes an ordinary user, from within a cgroup unless that
+/// is empty. The files of DIR stand in for those of /etc, for this program alone.
+pub(crate) fn as_user(args: &[String]) -> Result<u8, String> {
+    const NONE: Option<&str> = None;
+    let id = u32::try_from(number(args, 0)?).map_err(|e| e.to_string())?;
+    let failed = |e: nix::Error| e.to_string();
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(failed)?;
+    for entry in std::fs::read_dir(arg(args, 1)?).map_err(|e| e.to_string())?.flatten() {
+        let target = std::path::Path::new("/etc").join(entry.file_name());
+        mount(Some(&entry.path()), &target, NONE, MsFlags::MS_BIND, NONE)
+            .map_err(|e| format!("{}: {e}", target.display()))?;
+    }
+    match arg(args, 2)? {
+        "" => {}
+        cgroup => std::fs::write(format!("{cgroup}/cgroup.procs"), "0")
+            .map_err(|e| format!("{cgroup}: {e}"))?,
+    }
+    nix::unistd::setgroups(&[]).map_err(failed)?;
+    nix::unistd::setgid(id.into()).map_err(failed)?;
+    nix::unistd::setuid(id.into()).map_err(failed)?;
+    exec(&args[3..])
 }
 
 fn exec(args: &[String]) -> Result<u8, String> {
