@@ -52,7 +52,8 @@ fn extra_groups(spec: &Spec, linux: &Linux, faults: &mut Faults) {
 
 /// The options uid= and gid= name ids of the container's.
 fn mount_owners(spec: &Spec, linux: &Linux, faults: &mut Faults) {
-    if joins(spec, LinuxNamespaceType::User) {
+    let user = LinuxNamespaceType::User;
+    if !has_namespace(spec, user) || joins(spec, user) {
         return;
     }
     for (index, mount) in list(spec.mounts()).iter().enumerate() {
