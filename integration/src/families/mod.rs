@@ -33,6 +33,7 @@ pub mod seccomp;
 pub mod sockets;
 pub mod sysctl;
 pub mod terminal;
+pub mod user_namespaces;
 
 use crate::runner::Family;
 
@@ -54,6 +55,7 @@ pub const ALL: &[Family] = &[
     labels::FAMILY,
     namespaces::FAMILY,
     rootless::FAMILY,
+    user_namespaces::FAMILY,
     net_devices::FAMILY,
     hooks::FAMILY,
     annotations::FAMILY,
