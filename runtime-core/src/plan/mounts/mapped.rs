@@ -41,7 +41,7 @@ pub(super) fn of(
         (false, Some(ranges), _) => inline(parts, ranges, pointer)?,
         (false, None, Some(_)) => of_container(parts, pointer)?,
     };
-    if parts.request.rootless == Some(true) {
+    if parts.request.facts.uid != 0 {
         return refused(
             "id-mapped mounts are not supported for rootless containers",
             "remove the mappings, or run as root",
