@@ -104,6 +104,9 @@ const RUNC: &[Known] = &[
     ("bad_input::state_directory_that_is_full", "runc 1.1 loses the reason on the way"),
     ("bad_input::mappings_without_a_user_namespace", "runc 1.1 ignores the mappings"),
     ("bad_input::mount_on_the_root", "runc 1.1 mounts there and then stumbles"),
+    ("update::cpu_follows", "runc 1.1 does not know --cpu-burst"),
+    ("update::limits_are_read_from_a_file", "runc 1.1 does not take null for memory"),
+    ("update::dry_run", "runc has no --dry-run"),
     ("crash::", "runc writes its state after it has made cgroups and processes"),
 ];
 
@@ -241,6 +244,14 @@ const CRUN: &[Known] = &[
     ("attacks::cve_2025_52565", "crun 1.8 has this weakness"),
     ("attacks::mount_over_proc", "crun does not refuse it"),
     ("attacks::passwd_that", "crun waits for a writer of the fifo"),
+    ("update::memory_follows", "crun 1.8 does not know units"),
+    ("update::unlimited_memory", "crun leaves the limit of swap"),
+    ("update::cpu_follows", "crun does not know --cpu-burst"),
+    ("update::number_of_processes", "crun 1.8 writes -1 as it is"),
+    ("update::failed_update", "crun puts nothing back"),
+    ("update::stopped_container", "crun accepts it"),
+    ("update::wrong_values", "crun 1.8 takes what strtol takes"),
+    ("update::dry_run", "crun has no --dry-run"),
     ("crash::", "crun leaves cgroups behind"),
 ];
 

@@ -11,6 +11,7 @@ mod logging;
 mod passwd;
 mod pump;
 mod signals;
+mod size;
 mod table;
 mod terminal;
 mod time;

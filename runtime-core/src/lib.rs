@@ -30,13 +30,22 @@ pub use bundle::SPEC_VERSION;
 pub use bundle::{Bundle, template};
 pub use error::{Error, ErrorKind, Notice, Result, errno_text};
 pub use features::{Features, features};
+pub use host::cgroup::LimitChange;
 pub use lifecycle::{
     CgroupDriver, Container, CreateOptions, ExecCommand, ExecOptions, ExecProcess, ExitStatus,
-    Process, Runtime, StartOptions,
+    Process, Runtime, StartOptions, Update,
 };
 pub use plan::Plan;
 pub use state::{State, Status};
 pub use sys::tty::{set_window_size, window_size};
+
+/// Reads limits, as `update --resources` gets them.
+///
+/// # Errors
+/// What is wrong in them, with its place.
+pub fn resources_from_json(bytes: &[u8]) -> Result<oci_spec::runtime::LinuxResources> {
+    bundle::parse_resources(bytes).map(|(resources, _)| resources)
+}
 
 /// Reads a process object, as `exec --process` gets one.
 ///

@@ -33,6 +33,7 @@ pub mod seccomp;
 pub mod sockets;
 pub mod sysctl;
 pub mod terminal;
+pub mod update;
 pub mod user_namespaces;
 
 use crate::runner::Family;
@@ -66,6 +67,7 @@ pub const ALL: &[Family] = &[
     limits::FAMILY,
     devices::FAMILY,
     terminal::FAMILY,
+    update::FAMILY,
     sockets::FAMILY,
     samples::FAMILY,
     bad_input::FAMILY,

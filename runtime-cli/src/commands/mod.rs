@@ -16,6 +16,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -82,6 +83,7 @@ const TABLE: &[Entry] = &[
     entry::<spec::Spec>("write a config.json to begin with"),
     entry::<start::Start>("start the process of a created container"),
     entry::<state::State>("print the state of a container"),
+    entry::<update::Update>("change limits of a container"),
 ];
 
 /// Does what `args` (without the name of the program) ask for and tells of its

@@ -3,7 +3,7 @@
 //! The good path is one pass of the parser. Only a refused text is looked at
 //! again: with the tolerances of [`super::relax`], and to say where it is wrong.
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -24,17 +24,26 @@ pub fn parse_process(raw: &[u8]) -> Result<(Process, Vec<Notice>)> {
     parse(raw, "/process", relax::process)
 }
 
+/// The limits in the text of a resources document, as `update --resources` takes it.
+pub fn parse_resources(raw: &[u8]) -> Result<(LinuxResources, Vec<Notice>)> {
+    let (mut resources, notices) = parse(raw, "/linux/resources", relax::resources)?;
+    forget_absent_limit(&mut resources, raw, "/pids/limit");
+    Ok((resources, notices))
+}
+
+fn forget_absent_pids_limit(spec: &mut Spec, raw: &[u8]) {
+    let linux = spec.linux_mut().as_mut();
+    if let Some(resources) = linux.and_then(|linux| linux.resources_mut().as_mut()) {
+        forget_absent_limit(resources, raw, "/linux/resources/pids/limit");
+    }
+}
+
 /// The type reads an absent `pids.limit` as 0, which would be enforced;
 /// absent means untouched.
-fn forget_absent_pids_limit(spec: &mut Spec, raw: &[u8]) {
-    let Some(resources) =
-        spec.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut())
-    else {
-        return;
-    };
+fn forget_absent_limit(resources: &mut LinuxResources, raw: &[u8], pointer: &str) {
     if resources.pids().is_some_and(|pids| pids.limit() == 0) {
         let tree: Value = serde_json::from_slice(raw).unwrap_or_default();
-        let limit = tree.pointer("/linux/resources/pids/limit");
+        let limit = tree.pointer(pointer);
         if limit.is_none_or(Value::is_null) {
             resources.set_pids(None);
         }

@@ -27,7 +27,7 @@ pub(super) fn spec(tree: &mut Value) -> Vec<Notice> {
     }
     if let Some(linux) = tree.pointer_mut("/linux").and_then(Value::as_object_mut) {
         drop_empty_seccomp(linux, &mut notices);
-        drop_empty_device_types(linux);
+        linux.get_mut("resources").into_iter().for_each(drop_empty_device_types);
     }
     notices
 }
@@ -40,6 +40,13 @@ pub(super) fn process(tree: &mut Value) -> Vec<Notice> {
         relax_process(process, "", &mut notices);
     }
     notices
+}
+
+/// Relaxes a resources document.
+pub(super) fn resources(tree: &mut Value) -> Vec<Notice> {
+    drop_nulls(tree);
+    drop_empty_device_types(tree);
+    Vec::new()
 }
 
 /// A member that is null is an absent member: engines write lists so.
@@ -136,8 +143,8 @@ fn drop_empty_seccomp(linux: &mut Map<String, Value>, notices: &mut Vec<Notice>)
 }
 
 /// An empty type of a device rule is an absent one: it means all devices.
-fn drop_empty_device_types(linux: &mut Map<String, Value>) {
-    let rules = linux.get_mut("resources").and_then(|resources| resources.get_mut("devices"));
+fn drop_empty_device_types(resources: &mut Value) {
+    let rules = resources.get_mut("devices");
     let rules = rules.and_then(Value::as_array_mut).into_iter().flatten();
     for rule in rules.filter_map(Value::as_object_mut) {
         if rule.get("type").and_then(Value::as_str) == Some("") {

@@ -12,6 +12,7 @@ use crate::plan::resctrl::ResctrlGroup;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 const VERSION: u32 = 1;
 const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
+/// What `update` made of `linux.resources`.
+const RESOURCES: &str = "resources.json";
 /// The socket that init listens on until `start`.
 pub(crate) const GATE: &str = "start.sock";
 
@@ -176,6 +179,18 @@ impl Directory {
     /// Keeps the configuration as it was read.
     pub(crate) fn save_config(&self, bytes: &[u8]) -> Result<()> {
         self.write(CONFIG, bytes).context(|| "saving the container's configuration".to_owned())
+    }
+
+    /// Keeps the limits as they were changed to.
+    pub(crate) fn save_resources(&self, resources: &LinuxResources) -> Result<()> {
+        let bytes = serde_json::to_vec(resources)
+            .map_err(|error| Error::new(ErrorKind::System, format!("limits: {error}")))?;
+        self.replace(RESOURCES, &bytes).context(|| "saving the container's limits".to_owned())
+    }
+
+    /// The limits as they were changed to; `None` when they never were.
+    pub(crate) fn load_resources(&self) -> Result<Option<Vec<u8>>> {
+        if self.exists(RESOURCES) { self.read(RESOURCES).map(Some) } else { Ok(None) }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {

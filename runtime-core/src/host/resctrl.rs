@@ -62,7 +62,7 @@ pub(super) fn compare(group: &Path, schemata: &[String]) -> Result<()> {
 }
 
 /// Writes all lines at once: the kernel takes them in order.
-pub(super) fn write(group: &Path, schemata: &[String]) -> Result<()> {
+pub(crate) fn write(group: &Path, schemata: &[String]) -> Result<()> {
     let text: String = schemata.iter().flat_map(|line| [line, "\n"]).collect();
     put(&group.join("schemata"), &text, group)
 }

@@ -9,9 +9,10 @@ mod pause;
 mod process;
 mod start;
 mod status;
+mod update;
 
 pub use options::{
-    CgroupDriver, CreateOptions, ExecCommand, ExecOptions, ExecProcess, StartOptions,
+    CgroupDriver, CreateOptions, ExecCommand, ExecOptions, ExecProcess, StartOptions, Update,
 };
 pub use process::{ExitStatus, Process};
 

@@ -1,6 +1,6 @@
 //! What a caller may ask of a call, besides the configuration.
 
-use oci_spec::runtime::Process;
+use oci_spec::runtime::{LinuxResources, Process};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -76,6 +76,17 @@ pub struct ExecOptions {
     pub ignore_paused: bool,
     /// Sub-cgroups of the container's to run in: `PATH`, or `CONTROLLER[,…]:PATH` on v1.
     pub cgroup: Vec<String>,
+}
+
+/// What `update` changes. What is left out stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Update {
+    /// Limits of the cgroup; device rules in it are overlooked.
+    pub resources: LinuxResources,
+    /// A line of resctrl's schemata for the L3 cache.
+    pub l3_cache_schema: Option<String>,
+    /// A line of resctrl's schemata for memory bandwidth.
+    pub mem_bw_schema: Option<String>,
 }
 
 /// What to execute.

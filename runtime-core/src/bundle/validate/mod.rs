@@ -27,7 +27,7 @@ mod warnings;
 use std::collections::HashMap;
 use std::path::Path;
 
-use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, LinuxResources, Process, Spec};
 
 pub use host::check_host;
 pub use labels::check_labels;
@@ -77,6 +77,13 @@ pub fn check(spec: &Spec) -> Vec<Error> {
 pub fn check_process(process: &Process, base: &str) -> Vec<Error> {
     let mut faults = Faults::default();
     process::rules(process, base, &mut faults);
+    faults.0
+}
+
+/// Everything that is wrong in `resources`, limits to be changed.
+pub fn check_resources(resources: &LinuxResources) -> Vec<Error> {
+    let mut faults = Faults::default();
+    resources::limits(resources, &mut faults);
     faults.0
 }
 

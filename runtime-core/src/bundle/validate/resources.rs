@@ -1,6 +1,8 @@
 //! Rules for limits: what can be told wrong before any cgroup is looked at.
 
-use oci_spec::runtime::{Linux, LinuxBlockIo, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory};
+use oci_spec::runtime::{
+    Linux, LinuxBlockIo, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources,
+};
 
 use super::{Faults, list, sorted};
 use crate::bundle::{item, member};
@@ -11,7 +13,12 @@ const NAME_MAX: usize = 255;
 
 pub(super) fn rules(linux: &Linux, faults: &mut Faults) {
     cgroups_path(linux, faults);
-    let Some(resources) = linux.resources() else { return };
+    if let Some(resources) = linux.resources() {
+        limits(resources, faults);
+    }
+}
+
+pub(super) fn limits(resources: &LinuxResources, faults: &mut Faults) {
     for (index, rule) in list(resources.devices()).iter().enumerate() {
         device(rule, index, faults);
     }

@@ -8,7 +8,7 @@ use super::{LiveCgroup, file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::facts;
 use crate::plan::cgroup::{CgroupOp, CgroupPlan, Directory};
-use crate::plan::resources::{Limits, Missing, NotBelow, Present, Write};
+use crate::plan::resources::{Missing, NotBelow, Present, Write};
 
 /// Carries out writes one after the other; lines for the same file share a
 /// descriptor.
@@ -57,13 +57,10 @@ impl LiveCgroup {
         writer.finish()
     }
 
-    /// Sets limits on a cgroup in use.
-    ///
-    /// # Errors
-    /// As for [`LiveCgroup::apply`].
-    pub fn update(&self, limits: &Limits) -> Result<()> {
+    /// Carries out `writes`, as they stand.
+    pub(super) fn put_all(&self, writes: &[Write]) -> Result<()> {
         let mut writer = Writer::new(self);
-        for write in &limits.writes {
+        for write in writes {
             let directory = self.directory_of(&write.controller);
             writer.write(directory.ok_or_else(|| not_joined(write))?, write)?;
         }
@@ -253,7 +250,7 @@ fn hint(write: &Write, errno: Errno) -> Option<&'static str> {
     Some(hint)
 }
 
-fn not_joined(write: &Write) -> Error {
+pub(super) fn not_joined(write: &Write) -> Error {
     let controller = &write.controller;
     let message =
         format!("cannot set {controller} limit: container could not join or create cgroup");

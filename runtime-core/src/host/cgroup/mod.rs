@@ -18,6 +18,7 @@ mod layout;
 mod procs;
 mod remove;
 mod stats;
+mod update;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -25,9 +26,12 @@ use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 use crate::plan::cgroup::{Cgroup, Directory};
+use crate::plan::resources::Limits;
+use oci_spec::runtime::LinuxResources;
 
 pub use layout::detect;
 pub use stats::{CpuStats, MemoryStats, PidsStats, Stats};
+pub use update::LimitChange;
 
 /// A container's cgroup, open for work.
 #[derive(Debug)]
@@ -58,6 +62,14 @@ impl LiveCgroup {
         let mut cgroup = self.cgroup.clone();
         cgroup.directories = self.directories().map(|(_, directory)| directory.clone()).collect();
         cgroup
+    }
+
+    /// The writes for `resources`, in the order that the present limits allow.
+    ///
+    /// # Errors
+    /// Limits that cannot be, or a present one that cannot be read.
+    pub(crate) fn limits(&self, resources: &LinuxResources) -> Result<Limits> {
+        self.cgroup.limits(resources, self.present()?)
     }
 
     /// Whether the container is in any cgroup of its own.

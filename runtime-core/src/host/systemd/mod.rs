@@ -4,4 +4,4 @@ mod bus;
 mod message;
 mod unit;
 
-pub(crate) use unit::{Starting, manager_cgroup, stop};
+pub(crate) use unit::{Starting, manager_cgroup, set_properties, stop};

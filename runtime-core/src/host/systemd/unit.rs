@@ -77,6 +77,28 @@ impl Starting {
     }
 }
 
+/// Changes properties of a unit that runs; until the next boot, which it does not outlive.
+pub(crate) fn set_properties(unit: &UnitRecord, properties: &[Property]) -> Result<()> {
+    if properties.is_empty() {
+        return Ok(());
+    }
+    let mut bus = Bus::connect(unit.manager)?;
+    for optional in [true, false] {
+        let list = encode(properties.iter().filter(|property| optional || !property.optional));
+        let arguments = [Value::text(unit.name.as_str()), Value::Bool(true), list];
+        let serial = bus.ask("SetUnitProperties", &arguments)?;
+        match bus.answer(serial)? {
+            Ok(_) => return Ok(()),
+            Err(refusal) if optional && is_unknown_property(&refusal) => {}
+            Err(refusal) => {
+                let doing = format!("unable to set properties of unit {:?}", unit.name);
+                return Err(refusal.into_error().context(doing));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Stops a unit; one that is gone already is no error. What it had failed with is
 /// forgotten, so that its name is free again.
 pub(crate) fn stop(unit: &UnitRecord) -> Result<()> {

@@ -6,6 +6,7 @@
 //! "no opinion"; pids, hugepage and throttle limits are the exceptions.
 
 mod blkio;
+mod change;
 mod cpu;
 mod cpuset;
 pub mod devices;
@@ -21,6 +22,7 @@ use oci_spec::runtime::LinuxResources;
 
 use crate::error::{Notice, Result};
 
+pub use change::{changed, concerned};
 pub use write::{Missing, NotBelow, Write};
 
 /// The writes that carry out a `resources` object, in order, and what of it

@@ -1,0 +1,99 @@
+//! `update`.
+
+use super::options::Update;
+use super::status::status;
+use super::{Container, cgroup_of};
+use crate::bundle::{parse_resources, parse_spec, validate};
+use crate::error::{Error, ErrorKind, Notice, Result};
+use crate::host::cgroup::{LimitChange, LiveCgroup};
+use crate::host::record::{Directory, Record};
+use crate::host::resctrl;
+use crate::plan::resources::{Write, changed, concerned};
+use crate::state::Status;
+use oci_spec::runtime::{LinuxResources, Spec};
+use std::time::Duration;
+
+/// How long another change of the container may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Everything decided before anything changes.
+struct Change {
+    cgroup: LiveCgroup,
+    writes: Vec<Write>,
+    /// The limits once all is done.
+    resources: LinuxResources,
+    schemata: Vec<String>,
+    notices: Vec<Notice>,
+}
+
+impl Container {
+    /// Changes limits of a container that runs, or waits for `start`. Device rules are
+    /// left as they are. What fails is put back.
+    ///
+    /// # Errors
+    /// `NotRunning`; a limit that cannot be, or that the kernel or systemd refuses.
+    pub fn update(&self, update: &Update) -> Result<Vec<Notice>> {
+        let directory = self.directory()?;
+        directory.lock(PATIENCE)?;
+        let record = directory.load()?;
+        let change = decide(&directory, &record, update)?;
+        change.cgroup.update(&change.writes)?;
+        if let Some(group) = record.resctrl.as_ref().filter(|_| !change.schemata.is_empty()) {
+            resctrl::write(&group.path, &change.schemata)?;
+        }
+        directory.save_resources(&change.resources)?;
+        Ok(change.notices)
+    }
+
+    /// The files that [`Container::update`] would write, with what is in them now.
+    ///
+    /// # Errors
+    /// As for [`Container::update`], as far as it shows without changing anything.
+    pub fn preview_update(&self, update: &Update) -> Result<Vec<LimitChange>> {
+        let directory = self.directory()?;
+        let record = directory.load()?;
+        let change = decide(&directory, &record, update)?;
+        change.cgroup.preview(&change.writes)
+    }
+}
+
+fn decide(directory: &Directory, record: &Record, update: &Update) -> Result<Change> {
+    if matches!(status(directory, record)?, Status::Stopped | Status::Creating) {
+        return Err(Error::kind_only(ErrorKind::NotRunning));
+    }
+    if let Some(fault) = validate::check_resources(&update.resources).into_iter().next() {
+        return Err(fault);
+    }
+    let (spec, _) = parse_spec(&directory.load_config()?)?;
+    let schemata = schemata(&spec, record, update)?;
+    let cgroup = cgroup_of(record)?.ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "the container has no cgroup to limit")
+    })?;
+    let resources = changed(&before(directory, &spec)?, &update.resources)?;
+    let limits = cgroup.limits(&resources)?;
+    let writes = concerned(limits.writes, &update.resources)?;
+    Ok(Change { cgroup, writes, resources, schemata, notices: limits.notices })
+}
+
+/// As earlier updates left them, or else as the container was created.
+fn before(directory: &Directory, spec: &Spec) -> Result<LinuxResources> {
+    if let Some(bytes) = directory.load_resources()? {
+        let (resources, _) = parse_resources(&bytes)?;
+        return Ok(resources);
+    }
+    let linux = spec.linux().as_ref();
+    Ok(linux.and_then(|linux| linux.resources().clone()).unwrap_or_default())
+}
+
+/// The lines for resctrl; only of a container that was created with some.
+fn schemata(spec: &Spec, record: &Record, update: &Update) -> Result<Vec<String>> {
+    let lines: Vec<String> =
+        update.l3_cache_schema.iter().chain(&update.mem_bw_schema).cloned().collect();
+    let has_rdt = spec.linux().as_ref().is_some_and(|linux| linux.intel_rdt().is_some());
+    if !lines.is_empty() && (!has_rdt || record.resctrl.is_none()) {
+        let text = "updating a non-existent Intel RDT configuration is not supported";
+        return Err(Error::new(ErrorKind::Unsupported, text)
+            .hint("create the container with linux.intelRdt, on a host with resctrl mounted"));
+    }
+    Ok(lines)
+}

@@ -1,0 +1,159 @@
+//! Limits that change while a container runs.
+
+use oci_spec::runtime::LinuxResources;
+use serde_json::{Map, Value};
+
+use super::Write;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The limits after `change` of `before`: what the change leaves out stays, but for
+/// device rules, which no change is about.
+///
+/// # Errors
+/// None that a checked document leads to.
+pub fn changed(before: &LinuxResources, change: &LinuxResources) -> Result<LinuxResources> {
+    let mut tree = tree(before)?;
+    let mut change = self::tree(change)?;
+    for document in [&mut tree, &mut change] {
+        if let Value::Object(members) = document {
+            members.remove("devices");
+        }
+    }
+    settle(&mut tree, &change);
+    merge(&mut tree, change);
+    serde_json::from_value(tree).map_err(|error| unreadable(&error))
+}
+
+/// Those of `writes` that `change` is about: the others stay as they are, whoever may
+/// have set them meanwhile.
+pub fn concerned(writes: Vec<Write>, change: &LinuxResources) -> Result<Vec<Write>> {
+    let Value::Object(members) = tree(change)? else { return Ok(Vec::new()) };
+    let is_named = |write: &Write| {
+        let field = write.pointer.strip_prefix("/linux/resources/").unwrap_or_default();
+        let member = field.split('/').next().unwrap_or_default();
+        members.contains_key(member)
+    };
+    Ok(writes.into_iter().filter(is_named).collect())
+}
+
+fn tree(resources: &LinuxResources) -> Result<Value> {
+    let mut tree = serde_json::to_value(resources).map_err(|error| unreadable(&error))?;
+    drop_nulls(&mut tree);
+    Ok(tree)
+}
+
+fn unreadable(error: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::System, format!("limits: {error}"))
+}
+
+fn drop_nulls(tree: &mut Value) {
+    if let Value::Object(members) = tree {
+        members.retain(|_, value| !value.is_null());
+        members.values_mut().for_each(drop_nulls);
+    }
+}
+
+/// Settings that do not outlive a change of another one.
+fn settle(before: &mut Value, change: &Value) {
+    let mut drop = |object: &str, member: &str| {
+        if let Some(Value::Object(members)) = before.get_mut(object) {
+            members.remove(member);
+        }
+    };
+    let has = |pointer: &str| change.pointer(pointer).is_some();
+    // Memory without a limit has no limit of swap either, unless one is asked for.
+    if change.pointer("/memory/limit") == Some(&Value::from(-1)) && !has("/memory/swap") {
+        drop("memory", "swap");
+    }
+    // An idle group takes no shares.
+    if has("/cpu/idle") && !has("/cpu/shares") {
+        drop("cpu", "shares");
+    }
+}
+
+/// Objects member by member, lists of devices device by device, all else whole.
+fn merge(into: &mut Value, change: Value) {
+    match (into, change) {
+        (Value::Object(into), Value::Object(change)) => {
+            for (name, value) in change {
+                match into.get_mut(&name) {
+                    Some(there) => merge(there, value),
+                    None => drop(into.insert(name, value)),
+                }
+            }
+        }
+        (Value::Array(into), Value::Array(change)) => {
+            for entry in change {
+                match into.iter_mut().find(|there| is_same(there, &entry)) {
+                    Some(there) => merge(there, entry),
+                    None => into.push(entry),
+                }
+            }
+        }
+        (into, change) => *into = change,
+    }
+}
+
+/// Whether two entries are about the same device, page size or interface.
+fn is_same(one: &Value, other: &Value) -> bool {
+    const KEYS: [&str; 4] = ["major", "minor", "pageSize", "name"];
+    let key = |entry: &Value| -> Option<Vec<Option<Value>>> {
+        let members: &Map<String, Value> = entry.as_object()?;
+        let key: Vec<_> = KEYS.iter().map(|name| members.get(*name).cloned()).collect();
+        key.iter().any(Option::is_some).then_some(key)
+    };
+    key(one).is_some_and(|one| Some(one) == key(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resources(text: &str) -> LinuxResources {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn after(before: &str, change: &str) -> Value {
+        tree(&changed(&resources(before), &resources(change)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_a_change_leaves_out_stays() {
+        let both =
+            after(r#"{"cpu": {"quota": 5000, "cpus": "0"}}"#, r#"{"cpu": {"period": 9000}}"#);
+        assert_eq!(both["cpu"]["quota"], 5000);
+        assert_eq!(both["cpu"]["period"], 9000);
+        assert_eq!(both["cpu"]["cpus"], "0");
+    }
+
+    #[test]
+    fn lists_change_device_by_device() {
+        let list = after(
+            r#"{"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 100}]}}"#,
+            r#"{"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 200},
+                {"major": 8, "minor": 16, "weight": 300}]}}"#,
+        );
+        let weights = list.pointer("/blockIO/weightDevice").unwrap().as_array().unwrap();
+        assert_eq!(weights.len(), 2);
+        assert_eq!(weights[0]["weight"], 200);
+    }
+
+    #[test]
+    fn some_settings_go_with_others() {
+        let memory =
+            after(r#"{"memory": {"limit": 5, "swap": 9}}"#, r#"{"memory": {"limit": -1}}"#);
+        assert_eq!(memory["memory"].get("swap"), None);
+        let idle = after(r#"{"cpu": {"shares": 5}}"#, r#"{"cpu": {"idle": 1}}"#);
+        assert_eq!(idle["cpu"].get("shares"), None);
+    }
+
+    #[test]
+    fn only_what_changes_is_written() {
+        let before = resources(r#"{"pids": {"limit": 5}, "memory": {"limit": 100}}"#);
+        let change = resources(r#"{"pids": {"limit": 7}}"#);
+        let limits = super::super::v2(&changed(&before, &change).unwrap()).unwrap();
+        let written = concerned(limits.writes, &change).unwrap();
+        let files: Vec<_> = written.iter().map(|write| write.file.as_ref()).collect();
+        assert_eq!(files, ["pids.max"]);
+    }
+}
