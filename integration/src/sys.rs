@@ -25,6 +25,27 @@ pub fn set_window_size(tty: &File, rows: u16, columns: u16) -> io::Result<()> {
     }
 }
 
+/// Waits for a system call that a seccomp filter notifies of, which `listener` must be about to
+/// tell, and answers it with `errno`. Gives the number of the call.
+pub fn answer_notification(listener: &OwnedFd, errno: i32) -> io::Result<i32> {
+    // SAFETY: all fields are integers, for which zeroes are values; the kernel wants them zero.
+    let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one seccomp_notif into a live one.
+    let got =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) };
+    if got != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let answer = libc::seccomp_notif_resp { id: call.id, val: 0, error: -errno, flags: 0 };
+    // SAFETY: the kernel reads one seccomp_notif_resp from a live one.
+    match unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer)
+    } {
+        0 => Ok(call.data.nr),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Loads a seccomp filter; the process must be allowed to without no_new_privs.
 pub fn load_filter(program: &[libc::sock_filter]) -> io::Result<()> {
     let filter = libc::sock_fprog {

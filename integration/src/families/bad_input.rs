@@ -51,6 +51,10 @@ family!("bad_input":
     mount_option_that_is_unknown,
     mount_on_the_root,
     seccomp_action_that_is_unknown,
+    seccomp_name_that_is_unknown_and_must_not_be,
+    seccomp_program_that_is_none,
+    seccomp_rule_about_a_seventh_argument,
+    seccomp_notification_of_everything_or_of_write,
     rlimit_that_is_unknown,
     hook_that_is_missing,
     hook_with_a_relative_path,
@@ -365,6 +369,52 @@ fn mount_on_the_root(ctx: &Context) -> Outcome {
 fn seccomp_action_that_is_unknown(ctx: &Context) -> Outcome {
     let profile = json!({"defaultAction": "SCMP_ACT_SHRUG"});
     change_refused(ctx, "/linux/seccomp", profile, &["SCMP_ACT_SHRUG", "defaultAction", "seccomp"])
+}
+
+fn seccomp_name_that_is_unknown_and_must_not_be(ctx: &Context) -> Outcome {
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["getpriority", "frobnicate"], "action": "SCMP_ACT_ERRNO"}],
+    });
+    let bundle = Bundle::new(ctx)?
+        .set("/linux/seccomp", profile)
+        .set("/annotations", json!({"run.oci.seccomp_fail_unknown_syscall": "1"}));
+    bundle_refused(ctx, bundle, &["/linux/seccomp/syscalls/0/names/1", "frobnicate"])
+}
+
+fn seccomp_program_that_is_none(ctx: &Context) -> Outcome {
+    // No base64; half an instruction; a load with no return behind it.
+    for text in ["?", "BgAA", "IAAAAAAAAAA="] {
+        let annotations = json!({"run.oci.seccomp_bpf_data": text});
+        let pointer = "/annotations/run.oci.seccomp_bpf_data";
+        change_refused(ctx, "/annotations", annotations, &[pointer, "invalid seccomp BPF data"])?;
+    }
+    Ok(())
+}
+
+fn seccomp_rule_about_a_seventh_argument(ctx: &Context) -> Outcome {
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{
+            "names": ["getpriority"],
+            "action": "SCMP_ACT_ERRNO",
+            "args": [{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}],
+        }],
+    });
+    change_refused(ctx, "/linux/seccomp", profile, &["seccomp"])
+}
+
+fn seccomp_notification_of_everything_or_of_write(ctx: &Context) -> Outcome {
+    let everything = json!({"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/run/agent"});
+    let write = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": "/run/agent",
+        "syscalls": [{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}],
+    });
+    for profile in [everything, write] {
+        change_refused(ctx, "/linux/seccomp", profile, &["SCMP_ACT_NOTIFY cannot be used"])?;
+    }
+    Ok(())
 }
 
 fn rlimit_that_is_unknown(ctx: &Context) -> Outcome {

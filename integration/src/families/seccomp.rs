@@ -1,15 +1,19 @@
 //! System call filters: actions, argument conditions, architectures, notification.
 
 use std::fs;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
+use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::console::Receiver;
+use crate::container::Container;
 use crate::context::Context;
 use crate::expect;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Stop};
+use crate::process::wait_for;
+use crate::sys;
 use crate::{check, check_eq, family};
 
 family!("seccomp":
@@ -20,7 +24,9 @@ family!("seccomp":
     conditions_on_different_arguments_are_all_needed,
     conditions_on_one_argument_are_alternatives,
     kill_ends_the_process_with_sigsys,
+    killing_a_thread_leaves_the_others,
     trap_raises_sigsys,
+    trap_tells_a_handler_the_call,
     log_lets_pass,
     trace_without_a_tracer_is_enosys,
     filter_is_loaded_without_no_new_privileges,
@@ -30,7 +36,13 @@ family!("seccomp":
     other_entry_points_are_refused_when_only_x86_64_is_listed,
     x32_numbers_are_refused_when_only_x86_64_is_listed,
     profile_that_allows_everything_refuses_nothing,
+    rules_hold_for_32_bit_and_x32_calls_where_listed,
+    every_architecture_of_the_specification_may_be_listed,
     notification_descriptor_goes_to_the_listener,
+    agent_answers_in_place_of_the_kernel,
+    killable_wait_for_an_agent_is_accepted,
+    older_name_of_the_listener_is_an_annotation,
+    program_of_an_annotation_goes_before_the_profile,
 );
 
 const GETPRIORITY: &str = "140";
@@ -190,6 +202,21 @@ fn trap_raises_sigsys(ctx: &Context) -> Outcome {
     Ok(())
 }
 
+fn killing_a_thread_leaves_the_others(ctx: &Context) -> Outcome {
+    let words = ["syscall-in-thread", GETPRIORITY];
+    let line = call(ctx, &one_rule("SCMP_ACT_KILL_THREAD"), &words)?;
+    check_eq!(line["outlived"], json!(true), "KILL_THREAD: {line}");
+    let line = call(ctx, &one_rule("SCMP_ACT_KILL_PROCESS"), &words)?;
+    check_eq!(line["signal"], json!(31), "KILL_PROCESS: {line}");
+    Ok(())
+}
+
+fn trap_tells_a_handler_the_call(ctx: &Context) -> Outcome {
+    let line = call(ctx, &one_rule("SCMP_ACT_TRAP"), &["syscall-trapped", GETPRIORITY])?;
+    check_eq!(line["trapped"], json!(140), "{line}");
+    Ok(())
+}
+
 fn log_lets_pass(ctx: &Context) -> Outcome {
     let line = call(ctx, &one_rule("SCMP_ACT_LOG"), &["syscall", GETPRIORITY])?;
     check_eq!(line["errno"], json!(0), "errno");
@@ -235,7 +262,11 @@ fn unknown_names_are_ignored(ctx: &Context) -> Outcome {
 
 fn flags_are_accepted(ctx: &Context) -> Outcome {
     let mut profile = one_rule("SCMP_ACT_ERRNO");
-    profile["flags"] = json!(["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]);
+    profile["flags"] = json!([
+        "SECCOMP_FILTER_FLAG_TSYNC",
+        "SECCOMP_FILTER_FLAG_LOG",
+        "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    ]);
     check_eq!(call(ctx, &profile, &["syscall", GETPRIORITY])?["errno"], json!(1), "errno");
     profile["flags"] = json!([]);
     check_eq!(call(ctx, &profile, &["syscall", GETPRIORITY])?["errno"], json!(1), "errno");
@@ -259,6 +290,53 @@ fn x32_numbers_are_refused_when_only_x86_64_is_listed(ctx: &Context) -> Outcome 
     let nr = (0x4000_0000_u64 | 140).to_string();
     let line = call(ctx, &only_x86_64(), &["syscall", &nr])?;
     check_eq!(line["signal"], json!(31), "{line}");
+    Ok(())
+}
+
+fn rules_hold_for_32_bit_and_x32_calls_where_listed(ctx: &Context) -> Outcome {
+    let mut profile = one_rule("SCMP_ACT_ERRNO");
+    profile["syscalls"][0]["errnoRet"] = json!(99);
+    let line = call(ctx, &profile, &["syscall-x86", "96"])?;
+    if line["signal"] == 11 {
+        return Err(Stop::skip("the kernel has no 32-bit entry"));
+    }
+    check_eq!(line["errno"], json!(99), "getpriority of x86: {line}");
+    let nr = (0x4000_0000_u64 | 140).to_string();
+    let line = call(ctx, &profile, &["syscall", &nr])?;
+    check_eq!(line["errno"], json!(99), "getpriority of x32: {line}");
+    Ok(())
+}
+
+const ARCHITECTURES: [&str; 23] = [
+    "X86",
+    "X86_64",
+    "X32",
+    "ARM",
+    "AARCH64",
+    "MIPS",
+    "MIPS64",
+    "MIPS64N32",
+    "MIPSEL",
+    "MIPSEL64",
+    "MIPSEL64N32",
+    "PPC",
+    "PPC64",
+    "PPC64LE",
+    "S390",
+    "S390X",
+    "PARISC",
+    "PARISC64",
+    "RISCV64",
+    "LOONGARCH64",
+    "M68K",
+    "SH",
+    "SHEB",
+];
+
+fn every_architecture_of_the_specification_may_be_listed(ctx: &Context) -> Outcome {
+    let mut profile = one_rule("SCMP_ACT_ERRNO");
+    profile["architectures"] = json!(ARCHITECTURES.map(|name| format!("SCMP_ARCH_{name}")));
+    check_eq!(call(ctx, &profile, &["syscall", GETPRIORITY])?["errno"], json!(1), "errno");
     Ok(())
 }
 
@@ -291,5 +369,65 @@ fn notification_descriptor_goes_to_the_listener(ctx: &Context) -> Outcome {
     c.start()?;
     c.exit_code()?;
     check_eq!(crate::bundle::parse_lines(&c.printed())?[0]["errno"], json!(38), "errno");
+    Ok(())
+}
+
+/// Starts a container that makes one call, answers it in place of the kernel, and checks
+/// what the container saw.
+fn check_agent(c: &Container<'_>, receiver: &Receiver) -> Outcome {
+    // crun sends the listener no sooner than at start.
+    c.up()?;
+    let (listener, _) = receiver.receive()?;
+    wait_for("a notification", || {
+        let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        let ready = poll(&mut fds, 0_u8)? == 1;
+        Ok(ready.then_some(()))
+    })?;
+    check_eq!(sys::answer_notification(&listener, 77)?, 140, "the call that is told of");
+    c.exit_code()?;
+    check_eq!(crate::bundle::parse_lines(&c.printed())?[0]["errno"], json!(77), "errno");
+    Ok(())
+}
+
+fn agent_answers_in_place_of_the_kernel(ctx: &Context) -> Outcome {
+    agent_answers(ctx, one_rule("SCMP_ACT_NOTIFY"))
+}
+
+fn killable_wait_for_an_agent_is_accepted(ctx: &Context) -> Outcome {
+    let mut profile = one_rule("SCMP_ACT_NOTIFY");
+    profile["flags"] = json!(["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]);
+    agent_answers(ctx, profile)
+}
+
+fn agent_answers(ctx: &Context, mut profile: Value) -> Outcome {
+    let receiver = Receiver::new(&ctx.dir.join("listener"))?;
+    profile["listenerPath"] = json!(receiver.path());
+    let bundle = Bundle::new(ctx)?.set("/linux/seccomp", profile);
+    check_agent(&bundle.payload(&["syscall", GETPRIORITY]).container()?, &receiver)
+}
+
+fn older_name_of_the_listener_is_an_annotation(ctx: &Context) -> Outcome {
+    let receiver = Receiver::new(&ctx.dir.join("listener"))?;
+    let bundle = Bundle::new(ctx)?
+        .set("/linux/seccomp", one_rule("SCMP_ACT_NOTIFY"))
+        .set("/annotations", json!({"run.oci.seccomp.receiver": receiver.path()}));
+    check_agent(&bundle.payload(&["syscall", GETPRIORITY]).container()?, &receiver)
+}
+
+/// Answers getpriority with errno 55, and lets everything else pass:
+/// `ld nr; jeq 140, 0, 1; ret ERRNO|55; ret ALLOW`.
+const PROGRAM: &str = "IAAAAAAAAAAVAAABjAAAAAYAAAA3AAUABgAAAAAA/38=";
+
+fn program_of_an_annotation_goes_before_the_profile(ctx: &Context) -> Outcome {
+    let c = Bundle::new(ctx)?
+        .set("/linux/seccomp", one_rule("SCMP_ACT_KILL_PROCESS"))
+        .set("/annotations", json!({"run.oci.seccomp_bpf_data": PROGRAM}))
+        .payload(&["syscall", GETPRIORITY, ",", "sleep", "60000"])
+        .container()?;
+    c.up()?;
+    c.prints("\n")?;
+    check_eq!(crate::bundle::parse_lines(&c.printed())?[0]["errno"], json!(55), "errno");
+    let line = c.exec_report(&[], &["syscall", GETPRIORITY])?;
+    check_eq!(line["errno"], json!(55), "errno of what is executed");
     Ok(())
 }

@@ -6,6 +6,7 @@ mod paths;
 mod places;
 mod pointer;
 mod read;
+mod receiver;
 mod relax;
 mod template;
 pub mod validate;
@@ -23,6 +24,7 @@ use crate::error::{Error, ErrorKind, Notice, Result};
 pub(crate) use hooks::{HOOK_KINDS, hook_lists};
 pub(crate) use paths::below_root;
 pub(crate) use pointer::{item, member};
+pub(crate) use receiver::seccomp_receiver;
 
 /// The version of the runtime-spec that this implements.
 pub const SPEC_VERSION: &str = "1.3.0";

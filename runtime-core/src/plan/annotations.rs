@@ -14,6 +14,10 @@ pub(super) const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 pub(super) const HOOKS_STDOUT: &str = "run.oci.hooks.stdout";
 /// A file to which hooks write errors.
 pub(super) const HOOKS_STDERR: &str = "run.oci.hooks.stderr";
+/// Base64 of a seccomp program to load in place of the profile's.
+pub(super) const SECCOMP_PROGRAM: &str = "run.oci.seccomp_bpf_data";
+/// Any value but `0`: a system call that no architecture has is an error.
+pub(super) const SECCOMP_FAIL_UNKNOWN: &str = "run.oci.seccomp_fail_unknown_syscall";
 
 /// The value of the annotation `name`.
 pub(super) fn value<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {

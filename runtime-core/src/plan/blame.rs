@@ -178,6 +178,9 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
                 "it is added to the time since boot, which may become neither negative nor more \
                  than 146 years",
             ),
+            (Op::Seccomp { .. }, libc::EINVAL) => {
+                error.hint("the kernel refuses the program, or is too old for one of its flags")
+            }
             (Op::PivotRoot {}, libc::EINVAL) => {
                 error.hint("a root that is an initramfs needs --no-pivot")
             }

@@ -89,6 +89,7 @@ pub fn exec(request: &ExecRequest<'_>) -> Result<Plan> {
         process::console(&mut plan, request.process, request.base, request.console_size, false);
     }
     let program = Program {
+        spec: request.spec,
         process: request.process,
         base: request.base,
         facts: request.facts,

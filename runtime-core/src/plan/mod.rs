@@ -15,6 +15,7 @@ pub mod environment;
 mod exec;
 pub mod executable;
 mod facts;
+mod filter;
 pub mod hooks;
 pub mod identity;
 mod inside;

@@ -6,6 +6,7 @@ use super::capabilities::{self, CapabilitySets};
 use super::clone_flags::CLONE_NEWUSER;
 use super::container::{Parts, init_hook};
 use super::environment::Environment;
+use super::filter::{self, Filter};
 use super::identity::User;
 use super::numa::MemoryPolicy;
 use super::ops::{Op, point};
@@ -13,14 +14,15 @@ use super::scheduling::{Affinity, Scheduler, io_priority};
 use super::wire::List;
 use super::{Descriptor, Facts, HostOp, Plan, executable, personality, rlimits, scheduling};
 use crate::error::{Error, Result};
-use crate::seccomp;
-use oci_spec::runtime::{Linux, LinuxSeccomp, Process};
+use oci_spec::runtime::{Linux, Process, Spec};
 use std::path::PathBuf;
 
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// What a process becomes, and who has a word in it.
 pub(super) struct Program<'a> {
+    /// The container's configuration.
+    pub(super) spec: &'a Spec,
     pub(super) process: &'a Process,
     /// The process object's place in the configuration.
     pub(super) base: &'static str,
@@ -64,6 +66,7 @@ impl<'a> Program<'a> {
                 .hint("say what the container runs")
         })?;
         Ok(Self {
+            spec: parts.spec,
             process,
             base: "/process",
             facts: request.facts,
@@ -122,7 +125,7 @@ pub(super) fn console(
 /// All the steps from an unlimited init to execve.
 pub(super) fn become_it(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
     let process = program.process;
-    let filter = filter(plan, program)?;
+    let filter = Filter::of(plan, program.spec)?;
     labels(plan, program);
     scheduling(plan, program)?;
     let no_new_privileges = process.no_new_privileges() == Some(true);
@@ -137,62 +140,22 @@ pub(super) fn become_it(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
         ready(plan, program);
         Ok(())
     })?;
-    let notify = filter.as_ref().is_some_and(|filter| filter.notify);
-    if notify {
+    let (at_create, at_start) = match filter {
         // An agent expects its listener from `create`.
-        load(plan, &filter);
-        listener(plan, program.linux)?;
+        Some(filter) if filter.notifies() => (Some(filter), None),
+        filter => (None, filter),
+    };
+    if let Some(filter) = at_create {
+        filter.load(plan);
+        filter::pass_listener(plan, program.spec)?;
     }
     wait_for_start(plan, program, &environment);
     descriptors(plan, program);
-    if !notify {
+    if let Some(filter) = at_start {
         // The last thing before execve: what it forbids, nothing here needs any more.
-        load(plan, &filter);
+        filter.load(plan);
     }
     execute(plan, program, environment);
-    Ok(())
-}
-
-fn profile<'a>(program: &Program<'a>) -> Option<&'a LinuxSeccomp> {
-    program.linux.and_then(|linux| linux.seccomp().as_ref())
-}
-
-fn filter(plan: &mut Plan, program: &Program<'_>) -> Result<Option<seccomp::Program>> {
-    match profile(program) {
-        Some(profile) => {
-            let options = seccomp::Options::default();
-            seccomp::compile(profile, &options, &mut plan.notices)
-        }
-        None => Ok(None),
-    }
-}
-
-fn load(plan: &mut Plan, filter: &Option<seccomp::Program>) {
-    let Some(filter) = filter else { return };
-    let program = filter.instructions.iter().flat_map(|instruction| {
-        let [code_low, code_high] = instruction.code.to_ne_bytes();
-        let [a, b, c, d] = instruction.k.to_ne_bytes();
-        [code_low, code_high, instruction.jt, instruction.jf, a, b, c, d]
-    });
-    plan.init(
-        "/linux/seccomp",
-        Op::Seccomp {
-            program: program.collect(),
-            flags: filter.flags,
-            notify: u64::from(filter.notify),
-        },
-    );
-}
-
-fn listener(plan: &mut Plan, linux: Option<&Linux>) -> Result<()> {
-    let profile = linux.and_then(|linux| linux.seccomp().as_ref());
-    let socket = profile.and_then(|profile| profile.listener_path().clone()).ok_or_else(|| {
-        Error::config("/linux/seccomp/listenerPath", "SCMP_ACT_NOTIFY needs an agent to ask")
-            .hint("set listenerPath to the agent's socket")
-    })?;
-    let metadata =
-        profile.and_then(|profile| profile.listener_metadata().clone()).unwrap_or_default();
-    plan.host("/linux/seccomp/listenerPath", HostOp::Listener { socket, metadata });
     Ok(())
 }
 

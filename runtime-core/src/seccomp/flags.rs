@@ -12,9 +12,9 @@ const NEW_LISTENER: u64 = 1 << 3;
 const WAIT_KILLABLE_RECV: u64 = 1 << 5;
 
 /// The bits that `profile` asks for; `SPEC_ALLOW` when it does not say.
-pub(super) fn bits(profile: &LinuxSeccomp, notify: bool, notices: &mut Vec<Notice>) -> u64 {
+pub(super) fn bits(profile: Option<&LinuxSeccomp>, notify: bool, notices: &mut Vec<Notice>) -> u64 {
     let listener = if notify { NEW_LISTENER } else { 0 };
-    let Some(flags) = profile.flags() else {
+    let Some(flags) = profile.and_then(|profile| profile.flags().as_ref()) else {
         return listener | SPEC_ALLOW;
     };
     flags.iter().enumerate().fold(listener, |bits, (index, flag)| {
@@ -42,7 +42,7 @@ mod tests {
         let json = serde_json::json!({ "defaultAction": "SCMP_ACT_ERRNO", "flags": flags });
         let profile = serde_json::from_value(json).unwrap();
         let mut notices = Vec::new();
-        (bits(&profile, notify, &mut notices), notices.len())
+        (bits(Some(&profile), notify, &mut notices), notices.len())
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod known;
 mod names;
 mod notify;
 mod profile;
+mod raw;
 mod rules;
 mod tree;
 
@@ -89,10 +90,29 @@ pub fn compile(
         return Ok(None);
     }
     let notify = notify::check(profile)?;
-    let flags = flags::bits(profile, notify, notices);
+    let flags = flags::bits(Some(profile), notify, notices);
     let policy = Policy::read(profile, options, notices)?;
     let instructions = tree::assemble(&policy)?;
     Ok(Some(Program { instructions, flags, notify }))
+}
+
+/// A program that somebody else has compiled, to be loaded in place of what
+/// `profile` says: `text` is base64 of `struct sock_filter`s in this machine's
+/// order of bytes. The flags are still those of the profile. `notify` is whether
+/// there is an agent for a listener.
+///
+/// # Errors
+///
+/// What is wrong with `text`, in words. The instructions themselves are checked
+/// by the kernel.
+pub fn decode(
+    text: &str,
+    profile: Option<&LinuxSeccomp>,
+    notify: bool,
+    notices: &mut Vec<Notice>,
+) -> std::result::Result<Program, String> {
+    let flags = flags::bits(profile, notify, notices);
+    Ok(Program { instructions: raw::instructions(text)?, flags, notify })
 }
 
 fn allows_everything(profile: &LinuxSeccomp) -> bool {

@@ -36,6 +36,27 @@ pub(crate) fn syscall_x86(numbers: &[u64]) -> Value {
     in_child(u64::from(nr), || -sys::syscall_x86(nr, small(1), small(2)).min(0))
 }
 
+/// Makes a system call in a child that handles SIGSYS, and reports which call the signal was for.
+///
+/// The child's exit status carries the number, so it must be below 255.
+pub(crate) fn syscall_trapped(nr: u64) -> Value {
+    let line = in_child(nr, || sys::trapped_syscall(nr.cast_signed()).unwrap_or(255));
+    json!({"nr": nr, "trapped": line["errno"], "signal": line["signal"]})
+}
+
+/// Makes a system call in a thread of a child, and reports whether the child outlives the thread.
+pub(crate) fn syscall_in_thread(nr: u64) -> Value {
+    let line = in_child(nr, || {
+        let threads = || fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+        std::thread::spawn(move || sys::syscall(nr.cast_signed(), [0; 6]));
+        while threads() > 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        0
+    });
+    json!({"nr": nr, "outlived": line["errno"] == 0, "signal": line["signal"]})
+}
+
 fn in_child(nr: u64, call: impl FnOnce() -> i32) -> Value {
     let forked = sys::fork(|| {
         alarm::set(2);

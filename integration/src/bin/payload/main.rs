@@ -50,6 +50,8 @@ fn run(name: &str, args: &[String]) -> Result<u8, String> {
         }
         "syscall" => print(&actions::syscall(&numbers(args)?)),
         "syscall-x86" => print(&actions::syscall_x86(&numbers(args)?)),
+        "syscall-trapped" => print(&actions::syscall_trapped(number(args, 0)?)),
+        "syscall-in-thread" => print(&actions::syscall_in_thread(number(args, 0)?)),
         "fork-until-refused" => print(&actions::fork_until_refused(number(args, 0)?)),
         "affinity" => print(&actions::affinity()),
         "burn" => actions::burn(number(args, 0)?),

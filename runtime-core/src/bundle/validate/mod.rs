@@ -39,7 +39,7 @@ pub use warnings::warnings;
 use crate::error::Error;
 
 /// The rules, in the order in which a user would want to hear of them.
-const RULES: [fn(&Spec, &mut Faults); 13] = [
+const RULES: [fn(&Spec, &mut Faults); 14] = [
     top::version,
     process::present,
     top::root,
@@ -53,10 +53,11 @@ const RULES: [fn(&Spec, &mut Faults); 13] = [
     sysctl::rules,
     filesystem::rules,
     hooks::rules,
+    seccomp::rules,
 ];
 
-/// The rules for what resources and seccomp say, under `/linux`.
-const LINUX_RULES: [fn(&Linux, &mut Faults); 3] = [resources::rules, memory::rules, seccomp::rules];
+/// The rules for what resources say, under `/linux`.
+const LINUX_RULES: [fn(&Linux, &mut Faults); 2] = [resources::rules, memory::rules];
 
 /// Everything that is wrong in `spec` by itself, before any look at the host.
 pub fn check(spec: &Spec) -> Vec<Error> {

@@ -1,23 +1,24 @@
 //! Rules for seccomp that hold for every processor.
 
-use oci_spec::runtime::{Linux, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSyscall};
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction as Action, LinuxSyscall, Spec};
 
 use super::{Faults, list};
-use crate::bundle::{item, member};
+use crate::bundle::{item, member, seccomp_receiver};
 
 const BASE: &str = "/linux/seccomp";
 /// A system call has six arguments.
 const LAST_ARGUMENT: usize = 5;
 
 /// config-linux.md, Seccomp.
-pub(super) fn rules(linux: &Linux, faults: &mut Faults) {
-    let Some(seccomp) = linux.seccomp() else { return };
+pub(super) fn rules(spec: &Spec, faults: &mut Faults) {
+    let seccomp = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    let Some(seccomp) = seccomp else { return };
     let pointer = || member(BASE, "defaultErrnoRet");
     errno(seccomp.default_action(), seccomp.default_errno_ret(), pointer, faults);
     for (index, rule) in list(seccomp.syscalls()).iter().enumerate() {
         syscalls(rule, &|| item(&member(BASE, "syscalls"), index), faults);
     }
-    listener(seccomp, faults);
+    listener(spec, seccomp, faults);
 }
 
 fn syscalls(rule: &LinuxSyscall, base: &impl Fn() -> String, faults: &mut Faults) {
@@ -58,27 +59,27 @@ fn errno(action: Action, errno: Option<u32>, pointer: impl Fn() -> String, fault
     }
 }
 
-fn listener(seccomp: &LinuxSeccomp, faults: &mut Faults) {
+fn listener(spec: &Spec, seccomp: &LinuxSeccomp, faults: &mut Faults) {
     if seccomp.default_action() == Action::ScmpActNotify {
         let message = "SCMP_ACT_NOTIFY cannot be used as default action";
         faults.add(member(BASE, "defaultAction"), message, "notify about named calls only");
     }
     let notify = |rule: &LinuxSyscall| rule.action() == Action::ScmpActNotify;
     let notifies = list(seccomp.syscalls()).iter().any(notify);
-    let path = seccomp.listener_path().as_ref().filter(|path| !path.as_os_str().is_empty());
-    match path {
+    let receiver = seccomp_receiver(spec);
+    match receiver {
         None if notifies => {
             let message = "seccomp listenerPath is not set";
             faults.add(member(BASE, "listenerPath"), message, "name the agent's socket");
         }
-        Some(path) if notifies && !path.is_absolute() => {
+        Some((pointer, path)) if notifies && !path.is_absolute() => {
             let message = format!("seccomp listenerPath {path:?} is not absolute");
-            faults.add(member(BASE, "listenerPath"), message, "give the path from /");
+            faults.add(pointer, message, "give the path from /");
         }
         _ => {}
     }
     let metadata = seccomp.listener_metadata().as_ref().is_some_and(|data| !data.is_empty());
-    if path.is_none() && metadata {
+    if receiver.is_none() && metadata {
         let message = "listenerMetadata is set without listenerPath";
         faults.add(member(BASE, "listenerMetadata"), message, "set both or none");
     }
