@@ -7,7 +7,7 @@ use runtime_core::bundle::{parse_spec, validate};
 use runtime_core::plan::cgroup::Layout;
 use runtime_core::plan::ops::{Header, Op};
 use runtime_core::plan::wire::Reader;
-use runtime_core::plan::{self, Action, Facts, Plan, Request};
+use runtime_core::plan::{self, Action, Descriptor, Facts, Plan, Request};
 use std::path::Path;
 
 const V1: &str = "\
@@ -41,6 +41,15 @@ fn v1() -> Option<Layout> {
 }
 
 fn look_at(plan: Plan) {
+    // Every mapping of a tree is there, and there once.
+    let trees = plan.descriptors.iter().filter_map(|descriptor| match descriptor {
+        Descriptor::Tree(tree) => tree.id_map,
+        _ => None,
+    });
+    assert!(trees.into_iter().all(|map| map.namespace < plan.user_namespaces.len()));
+    for (at, namespace) in plan.user_namespaces.iter().enumerate() {
+        assert!(!plan.user_namespaces[..at].contains(namespace));
+    }
     let _ = (plan.to_string(), plan.to_json());
     let bytes = plan.encode(&[]);
     let mut reader = Reader::new(&bytes[Header::WORDS * 8..]);

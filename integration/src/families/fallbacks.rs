@@ -22,6 +22,8 @@ family!("fallbacks":
     mounts_are_remounted_without_mount_setattr,
     mounts_are_remounted_when_mount_setattr_is_denied,
     options_of_a_whole_tree_are_refused_with_the_reason_without_mount_setattr,
+    id_map_is_refused_with_the_reason_without_mount_setattr,
+    failure_of_a_mount_is_told_without_fsopen,
     descriptors_are_closed_one_by_one_without_close_range,
     descriptors_are_marked_one_by_one_without_the_flag_of_close_range,
     clone_does_for_clone3,
@@ -142,6 +144,30 @@ fn options_of_a_whole_tree_are_refused_with_the_reason_without_mount_setattr(
     let c =
         Bundle::new(&inner)?.mount("/m", "tmpfs", "m", &["rro"]).payload(&["true"]).container()?;
     c.run(&[])?.exits(1)?.says(&["need Linux 5.12"])?;
+    drop(c);
+    nothing_left(&inner)
+}
+
+fn id_map_is_refused_with_the_reason_without_mount_setattr(ctx: &Context) -> Outcome {
+    tare_only(ctx)?;
+    let inner = ctx.behind_filter(wrapper(ctx, &["mount_setattr"])?)?;
+    let ids = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
+    let mount = json!({
+        "destination": "/m", "type": "bind", "source": ctx.dir, "options": ["bind"],
+        "uidMappings": ids, "gidMappings": ids,
+    });
+    let c = Bundle::new(&inner)?.push("/mounts", mount).payload(&["true"]).container()?;
+    c.run(&[])?.exits(1)?.says(&["id-mapped mounts need Linux 5.12"])?;
+    drop(c);
+    nothing_left(&inner)
+}
+
+fn failure_of_a_mount_is_told_without_fsopen(ctx: &Context) -> Outcome {
+    tare_only(ctx)?;
+    let inner = ctx.behind_filter(wrapper(ctx, &["fsopen"])?)?;
+    let bundle = Bundle::new(&inner)?.mount("/m", "tmpfs", "m", &["fluffy"]);
+    let c = bundle.payload(&["true"]).container()?;
+    c.run(&[])?.exits(1)?.says(&["invalid argument"])?.says(&["refused an option"])?;
     drop(c);
     nothing_left(&inner)
 }
