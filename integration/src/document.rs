@@ -29,10 +29,15 @@ impl Runtime {
     }
 }
 
+/// The cgroup version that this machine mounts; its tables are filed under it.
+pub fn cgroups() -> &'static str {
+    if crate::host::has_v1() { "v1" } else { "v2" }
+}
+
 /// The line above a table: kernel, cgroups, what this machine does not give.
 pub fn surroundings() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cgroups = if crate::host::has_v1() { "v1" } else { "v2" };
+    let cgroups = cgroups();
     let withheld: Vec<String> = caps::all()
         .into_iter()
         .filter(|c| !crate::host::has_capability(*c))

@@ -3,11 +3,15 @@
 //! `conformance runtime-tools --checkout DIR [OPTION …] [FILTER …]`: runs the validation programs of
 //! the OCI runtime-tools.
 //!
+//! `conformance all --checkout DIR --markdown FILE [OPTION …]`: both, for the document.
+//!
 //! Options: `--runtime PATH`, again for each column of the table (the first defaults to the variable
 //! RUNTIME, then to `tare` beside this program); `--layout host|v1|v2`, which `fields` takes several
-//! times; `--markdown FILE` writes the table into a document, between the comments that `--table
-//! NAME` names. For `runtime-tools` also `--propagation private|slave|shared` and `--deadline
-//! SECONDS` for each program. A filter picks the rows whose name holds it.
+//! times, and `--layout all` for the machine's own and v2. The default is v1 where v1 is mounted, which
+//! suits every runtime. `--markdown FILE` writes the tables into a document, between the comments that
+//! name the table and the machine's cgroup version, such as `fields-v1`. For `runtime-tools` also
+//! `--propagation private|slave|shared` and `--deadline SECONDS` for each program. A filter picks the
+//! rows whose name holds it.
 
 use std::convert::Infallible;
 use std::os::unix::process::CommandExt;
@@ -32,7 +36,6 @@ struct Options {
     propagation: Option<String>,
     deadline: Option<u64>,
     markdown: Option<PathBuf>,
-    table: Option<String>,
     filters: Vec<String>,
 }
 
@@ -53,10 +56,15 @@ fn run() -> Outcome<bool> {
     match command.as_str() {
         "fields" => try_fields(&options(args)?),
         "runtime-tools" => validate(&options(args)?),
+        "all" => {
+            let options = options(args)?;
+            let fields = try_fields(&options)?;
+            Ok(validate(&options)? && fields)
+        }
         "answers" => answer(&args.collect::<Vec<_>>()),
         "inside" => inside(&args.collect::<Vec<_>>()).map(|never| match never {}),
         _ => Err(Stop::fail(format!(
-            "{command:?}: no such command; there are fields and runtime-tools"
+            "{command:?}: no such command; there are fields, runtime-tools and all"
         ))),
     }
 }
@@ -72,7 +80,6 @@ fn options(mut args: impl Iterator<Item = String>) -> Outcome<Options> {
             "--propagation" => options.propagation = Some(value()?),
             "--deadline" => options.deadline = Some(value()?.parse()?),
             "--markdown" => options.markdown = Some(value()?.into()),
-            "--table" => options.table = Some(value()?),
             flag if flag.starts_with('-') => {
                 return Err(Stop::fail(format!("{flag}: no such option")));
             }
@@ -87,10 +94,21 @@ fn options(mut args: impl Iterator<Item = String>) -> Outcome<Options> {
 }
 
 impl Options {
+    /// The layouts to try, one at least.
+    fn layouts(&self) -> Vec<String> {
+        let words: &[&str] = match (host::has_v1(), self.layouts.first().map(String::as_str)) {
+            (true, None) => &["v1"],
+            (true, Some("all")) => &["host", "v2"],
+            (false, None | Some("all")) => &["host"],
+            _ => return self.layouts.clone(),
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
     /// Writes a table where the command line asks for it, or prints it.
     fn write(&self, name: &str, table: &str) -> Outcome {
         match &self.markdown {
-            Some(file) => document::write(file, self.table.as_deref().unwrap_or(name), table),
+            Some(file) => document::write(file, &format!("{name}-{}", document::cgroups()), table),
             None => Ok(()),
         }
     }
@@ -98,8 +116,7 @@ impl Options {
 
 /// Every runtime in every layout is a column, tried by a process of its own.
 fn try_fields(options: &Options) -> Outcome<bool> {
-    let layouts =
-        if options.layouts.is_empty() { vec!["host".to_owned()] } else { options.layouts.clone() };
+    let layouts = options.layouts();
     let mut table = Table { columns: Vec::new() };
     for runtime in &options.runtimes {
         let runtime = Runtime::new(runtime, &std::env::temp_dir())?;
@@ -143,10 +160,9 @@ fn answer(args: &[String]) -> Outcome<bool> {
 
 fn validate(options: &Options) -> Outcome<bool> {
     let dir = options.checkout.as_ref().ok_or_else(|| Stop::fail("--checkout DIR is missing"))?;
-    let layout = if host::has_v1() { "v1" } else { "host" };
     let checkout = Checkout {
         dir: std::fs::canonicalize(dir)?,
-        layout: options.layouts.first().cloned().unwrap_or_else(|| layout.to_owned()),
+        layout: options.layouts().remove(0),
         propagation: options.propagation.clone().unwrap_or_else(|| "private".to_owned()),
         deadline: Duration::from_secs(options.deadline.unwrap_or(90)),
     };
