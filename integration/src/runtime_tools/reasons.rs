@@ -150,13 +150,13 @@ const REASONS: &[Reason] = &[
     plain(
         "poststart_fail",
         Everywhere,
-        "Wants the failure of a poststart hook to be a warning, as before runtime-spec 1.2; now it is an error that stops the container",
+        "Wants the failure of a poststart hook to be a warning, as older versions had it; now it is an error that stops the container",
         "runtime.md#lifecycle",
     ),
     plain(
         "prestart",
         Everywhere,
-        "Wants prestart hooks to run within `start`, as before runtime-spec 1.0.2; now they are part of `create`",
+        "Wants prestart hooks to run within `start`, as older versions had it; now they are part of `create`",
         "config.md#prestart",
     ),
     plain(
@@ -168,7 +168,7 @@ const REASONS: &[Reason] = &[
     plain(
         "process_capabilities_fail",
         Everywhere,
-        "Wants an unknown capability to be an error, as before runtime-spec 1.0.2; now it is a warning",
+        "Wants an unknown capability to be an error, as older versions had it; now it is a warning",
         "config.md#linux-process",
     ),
     plain(
@@ -188,7 +188,7 @@ const REASONS: &[Reason] = &[
 
 const NO_V1: &str = "Reads files of cgroup v1, which the machine does not mount";
 const KERNEL_MEMORY: &str =
-    "Sets `memory.kernel`, which Linux takes and ignores since 5.16 (NOT RECOMMENDED); v1 only";
+    "Sets `memory.kernel` (NOT RECOMMENDED), which current Linux does not limit; v1 only";
 
 /// A reason that holds for all runtimes alike.
 const fn plain(
