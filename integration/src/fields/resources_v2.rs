@@ -17,7 +17,7 @@ const UNIFIED: &str = "config-linux.md#unified";
 const OWNERSHIP: &str = "config-linux.md#cgroup-ownership";
 
 pub(super) fn rows() -> Vec<Row> {
-    [memory(), cpu(), io(), others(), ownership()].into_iter().flatten().collect()
+    [memory(), cpu(), io(), others(), lacking(), ownership()].into_iter().flatten().collect()
 }
 
 /// A value that a file must show.
@@ -202,6 +202,21 @@ fn others() -> Vec<Row> {
 }
 
 /// With a user namespace, a cgroup namespace and a writable mount, the cgroup is the container's.
+/// What v1 has and v2 has nothing like.
+fn lacking() -> Vec<Row> {
+    let refused = |pointer: &'static str, value: Value| {
+        row(format!("v2 {pointer}"), UNIFIED).needs(Need::V2).set(pointer, value).refused(pointer)
+    };
+    vec![
+        refused("/linux/resources/memory/swappiness", json!(17)),
+        refused("/linux/resources/memory/kernelTCP", json!(1 << 20)),
+        refused("/linux/resources/memory/disableOOMKiller", json!(true)),
+        refused("/linux/resources/cpu/realtimeRuntime", json!(9_000)),
+        refused("/linux/resources/blockIO/leafWeight", json!(300)),
+        refused("/linux/resources/network/classID", json!(0x10_0001)),
+    ]
+}
+
 fn ownership() -> Vec<Row> {
     let owner = |name: &str, options: &'static [&'static str], uid: u32| {
         row(name, OWNERSHIP).needs(Need::V2).proves(move |ctx| {

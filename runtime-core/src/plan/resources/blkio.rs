@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::{LinuxBlockIo, LinuxThrottleDevice, LinuxWeightDevice};
 
-use super::{Limits, Write, pointer, set};
+use super::{Limits, Write, not_on_v2, pointer, set};
 use crate::error::{Error, Result};
 
 /// One of the four throttle lists: its field, its v1 file, its v2 key.
@@ -81,7 +81,7 @@ pub(super) fn v2(block: &LinuxBlockIo, limits: &mut Limits) -> Result<()> {
         }
     }
     if leaf {
-        limits.ignore("blockIO/leafWeight", "cgroup v2 has no leaf weights");
+        return Err(not_on_v2("blockIO/leafWeight"));
     }
     for throttle in throttles(block) {
         for (index, device) in throttle.devices.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::LinuxCpu;
 
-use super::{Limits, Write, pointer, set};
+use super::{Limits, Write, not_on_v2, pointer, set};
 use crate::error::{Error, Result};
 
 /// What the kernel uses for `cpu.max` when no period was ever set, in µs.
@@ -50,7 +50,7 @@ pub(super) fn v2(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
         ("cpu/realtimePeriod", set(cpu.realtime_period()).is_some()),
     ] {
         if asked {
-            limits.ignore(field, "cgroup v2 has no realtime limits");
+            return Err(not_on_v2(field));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::LinuxMemory;
 
-use super::{Limits, NotBelow, Present, Write, pointer, set};
+use super::{Limits, NotBelow, Present, Write, not_on_v2, pointer, set};
 use crate::error::{Error, Result};
 
 const UNLIMITED: i64 = -1;
@@ -76,7 +76,7 @@ pub(super) fn v2(memory: &LinuxMemory, limits: &mut Limits) -> Result<()> {
             "memory/reservation",
         ));
     }
-    ignore_what_v2_lacks(memory, limits)
+    refuse_what_v2_lacks(memory)
 }
 
 impl Bytes {
@@ -155,20 +155,19 @@ fn limit_and_swap_v1(bytes: &Bytes, present: Present) -> Vec<Write> {
     ordered.into_iter().flatten().collect()
 }
 
-fn ignore_what_v2_lacks(memory: &LinuxMemory, limits: &mut Limits) -> Result<()> {
-    const WHY: &str = "cgroup v2 has no such setting";
-    ignore_kernel_limit(memory, limits);
-    if set(memory.kernel_tcp()).is_some() {
-        limits.ignore("memory/kernelTCP", WHY);
+#[allow(deprecated)]
+fn refuse_what_v2_lacks(memory: &LinuxMemory) -> Result<()> {
+    memory.swappiness().map_or(Ok(()), check_swappiness)?;
+    let asked = [
+        ("memory/kernel", set(memory.kernel()).is_some()),
+        ("memory/kernelTCP", set(memory.kernel_tcp()).is_some()),
+        ("memory/disableOOMKiller", memory.disable_oom_killer() == Some(true)),
+        ("memory/swappiness", memory.swappiness().is_some()),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((field, _)) => Err(not_on_v2(field)),
+        None => Ok(()),
     }
-    if memory.disable_oom_killer() == Some(true) {
-        limits.ignore("memory/disableOOMKiller", WHY);
-    }
-    if let Some(swappiness) = memory.swappiness() {
-        check_swappiness(swappiness)?;
-        limits.ignore("memory/swappiness", WHY);
-    }
-    Ok(())
 }
 
 #[allow(deprecated)]

@@ -20,7 +20,7 @@ mod write;
 
 use oci_spec::runtime::LinuxResources;
 
-use crate::error::{Notice, Result};
+use crate::error::{Error, ErrorKind, Notice, Result};
 
 pub use change::{changed, concerned};
 pub use write::{Missing, NotBelow, Write};
@@ -134,10 +134,18 @@ pub fn v2(resources: &LinuxResources) -> Result<Limits> {
     hugetlb::v2(resources.hugepage_limits().as_deref(), &mut limits)?;
     rdma::writes(resources.rdma().as_ref(), &mut limits)?;
     if let Some(network) = resources.network() {
-        network::v2(network, &mut limits);
+        network::v2(network)?;
     }
     unified::v2(resources.unified().as_ref(), &mut limits)?;
     Ok(limits)
+}
+
+/// What v1 has and v2 has nothing like: "If the conversion is not possible the runtime
+/// MUST generate an error" (config-linux.md, Unified).
+fn not_on_v2(field: &str) -> Error {
+    Error::config(pointer(field), format!("cgroup v2 cannot set {field}"))
+        .with_kind(ErrorKind::Unsupported)
+        .hint("remove it, or use a host with cgroup v1")
 }
 
 /// The JSON pointer of a field of `linux.resources`.

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::LinuxNetwork;
 
-use super::{Limits, Write, pointer, set};
+use super::{Limits, Write, not_on_v2, pointer, set};
 use crate::error::{Error, Result};
 
 pub(super) fn v1(network: &LinuxNetwork, limits: &mut Limits) -> Result<()> {
@@ -22,9 +22,11 @@ pub(super) fn v1(network: &LinuxNetwork, limits: &mut Limits) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn v2(network: &LinuxNetwork, limits: &mut Limits) {
+pub(super) fn v2(network: &LinuxNetwork) -> Result<()> {
     let priorities = network.priorities().as_ref().is_some_and(|list| !list.is_empty());
-    if set(network.class_id()).is_some() || priorities {
-        limits.ignore("network", "cgroup v2 has no network controllers");
+    match (set(network.class_id()).is_some(), priorities) {
+        (true, _) => Err(not_on_v2("network/classID")),
+        (false, true) => Err(not_on_v2("network/priorities")),
+        (false, false) => Ok(()),
     }
 }

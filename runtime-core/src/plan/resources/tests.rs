@@ -229,17 +229,23 @@ fn a_check_before_update_reads_the_usage_first() {
 }
 
 #[test]
-fn settings_that_v2_lacks_are_ignored_aloud() {
-    let limits = v2(&parse(json!({
-        "memory": {"swappiness": 60, "disableOOMKiller": true, "kernel": 1, "kernelTCP": 1},
-        "cpu": {"realtimeRuntime": 1},
-        "blockIO": {"leafWeight": 10},
-        "network": {"classID": 1},
-    })))
-    .unwrap();
-    assert_eq!(limits.writes, []);
-    assert_eq!(limits.notices.len(), 7);
-    assert!(limits.notices.iter().any(|n| n.pointer == "/linux/resources/memory/swappiness"));
+fn settings_that_v2_lacks_are_refused() {
+    for (field, resources) in [
+        ("memory/swappiness", json!({"memory": {"swappiness": 60}})),
+        ("memory/disableOOMKiller", json!({"memory": {"disableOOMKiller": true}})),
+        ("memory/kernel", json!({"memory": {"kernel": 1}})),
+        ("memory/kernelTCP", json!({"memory": {"kernelTCP": 1}})),
+        ("cpu/realtimeRuntime", json!({"cpu": {"realtimeRuntime": 1}})),
+        ("cpu/realtimePeriod", json!({"cpu": {"realtimePeriod": 1}})),
+        ("blockIO/leafWeight", json!({"blockIO": {"leafWeight": 10}})),
+        ("network/classID", json!({"network": {"classID": 1}})),
+        ("network/priorities", json!({"network": {"priorities": [{"name": "lo", "priority": 1}]}})),
+    ] {
+        let error = v2(&parse(resources)).unwrap_err();
+        assert_eq!(error.pointer(), Some(format!("/linux/resources/{field}").as_str()));
+    }
+    let nothing = json!({"memory": {"disableOOMKiller": false, "kernel": 0}, "network": {}});
+    assert_eq!(v2(&parse(nothing)).unwrap().writes, []);
 }
 
 #[test]
