@@ -67,15 +67,14 @@ fn the_good_samples_of_the_spec_are_read() {
         let raw = fs::read(&file).unwrap();
         let found: Vec<_> =
             faults(&raw, false).iter().map(|fault| fault.pointer().unwrap().to_owned()).collect();
-        // The schema leaves to a runtime what only a start or a namespace makes necessary,
-        // and has examples of a version before 1.0.
+        // The schema leaves to a runtime what only a namespace makes necessary, and has
+        // examples of a version before 1.0.
         let expected: &[&str] = match file.file_name().unwrap().to_str().unwrap() {
-            "minimal-for-start.json" => &[],
             "spec-example.json" => &["/ociVersion"],
             "zos-example.json" => &["/ociVersion", "/hostname"],
             "freebsd-example.json" => &["/hostname"],
-            "linux-netdevice.json" => &["/process", "/linux/netDevices"],
-            _ => &["/process"],
+            "linux-netdevice.json" => &["/linux/netDevices"],
+            _ => &[],
         };
         assert_eq!(found, expected, "{}", file.display());
     }
@@ -83,9 +82,8 @@ fn the_good_samples_of_the_spec_are_read() {
 
 #[test]
 fn the_bad_samples_of_the_spec_are_refused() {
+    // The fault of freebsd-vnet-disable is FreeBSD's, which is not looked at here.
     for (name, place) in [
-        // Its fault is FreeBSD's, which is not looked at here; it lacks all that Linux needs.
-        ("freebsd-vnet-disable", "/process"),
         ("invalid-json", "at line 1 column 2"),
         ("linux-hugepage", "/linux/resources/hugepageLimits/0/pageSize"),
         ("linux-netdevice", "/linux/netDevices/eth0/name"),
@@ -275,5 +273,5 @@ fn what_is_missing_of_a_bundle_is_named() {
         .unwrap();
     let faults = Bundle::load(&scratch.0).unwrap().check();
     let pointers: Vec<_> = faults.iter().filter_map(Error::pointer).collect();
-    assert_eq!(pointers, ["/process", "/root/path"]);
+    assert_eq!(pointers, ["/root/path"]);
 }

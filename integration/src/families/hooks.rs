@@ -102,7 +102,7 @@ fn six_kinds_run_in_order_with_the_state_on_standard_input(ctx: &Context) -> Out
     let (lines, pid) = life(hooked)?;
     let ran: Vec<&str> = lines.iter().filter_map(|l| l["hook"].as_str()).collect();
     check_eq!(ran, KINDS, "hooks");
-    let status = ["creating", "creating", "creating", "created", "running", "stopped"];
+    let status = ["created", "creating", "creating", "created", "running", "stopped"];
     for (line, status) in lines.iter().zip(status) {
         let (kind, state) = (&line["hook"], &line["state"]);
         check_eq!(state["id"], json!(id), "id for {kind}");

@@ -23,6 +23,7 @@ pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
+pub mod no_process;
 pub mod process;
 pub mod propagation;
 pub mod resources;
@@ -41,6 +42,7 @@ use crate::runner::Family;
 /// All families, in the order in which they run.
 pub const ALL: &[Family] = &[
     lifecycle::FAMILY,
+    no_process::FAMILY,
     process::FAMILY,
     mounts::FAMILY,
     propagation::FAMILY,

@@ -29,7 +29,7 @@ const KINDS: [Kind; 6] = [
     Kind {
         name: "prestart",
         clause: "config.md#prestart",
-        status: "creating",
+        status: "created",
         inside: false,
         fails: Some("create"),
     },

@@ -51,13 +51,6 @@ const REASONS: &[Reason] = &[
         "Expects lines that its own hooks do not write (`post-start1` for `post-start1 called`), and prints an error in any case",
         "",
     ),
-    Reason {
-        program: "hooks_stdin",
-        when: Everywhere,
-        text: "Wants prestart hooks to be told `created`; the word is for when the create operation has finished, and they run within it",
-        clause: "runtime.md#state",
-        others: "crun says `created` then",
-    },
     plain(
         "linux_cgroups_blkio",
         Without(leaf_weight),

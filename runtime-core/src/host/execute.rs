@@ -171,7 +171,7 @@ impl<'a> Execution<'a> {
                 groups.iter().try_for_each(|group| resctrl::join(group, self.pid()))
             }
             HostOp::Hook(hook) => {
-                let state = hooks::state_of(self.record, "creating", self.pid());
+                let state = hooks::state_of(self.record, hook.status_in_create(), self.pid());
                 hooks::run(hook, &state, &self.record.bundle)
             }
             HostOp::Rlimit { resource, soft, hard } => self.limit(*resource, *soft, *hard),

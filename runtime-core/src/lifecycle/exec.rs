@@ -177,7 +177,7 @@ fn completed(mut process: oci::Process, spec: &oci::Spec) -> oci::Process {
 /// The container's own process with the command's differences. Its terminal is
 /// not inherited.
 fn merged(command: ExecCommand, spec: &oci::Spec, notices: &mut Vec<Notice>) -> oci::Process {
-    let mut process = spec.process().clone().unwrap_or_default();
+    let mut process = spec.process().clone().unwrap_or_else(plan::nothing);
     process.set_args(Some(command.args)).set_terminal(Some(command.terminal));
     if let Some(cwd) = command.cwd {
         process.set_cwd(cwd.into());

@@ -8,7 +8,7 @@ use crate::host::record::{Directory, GATE, Record};
 use crate::host::{hooks, notify, sockets};
 use crate::plan::hooks::Hooks;
 use crate::plan::ops::Fact;
-use crate::plan::{Step, blame, host_hook};
+use crate::plan::{Step, blame, host_hook, no_process};
 use crate::state::Status;
 use crate::sys::pidfd;
 use oci_spec::runtime::Spec;
@@ -38,12 +38,12 @@ impl Container {
             options.notify_socket.as_deref().filter(|_| directory.exists(notify::DIRECTORY));
         let socket = supervisor.map(|_| notify::listen(&directory)).transpose()?;
         let spec = self.spec()?;
+        if spec.process().is_none() {
+            return Err(stop(&waiting, no_process()));
+        }
         self.open_gate(&directory, &record, &spec, &waiting)?;
         if let Err(error) = poststart(&record, &spec) {
-            // An error and a stopped container (runtime.md, Lifecycle, 9).
-            let _ = pidfd::send_signal(waiting.pidfd.as_fd(), libc::SIGKILL);
-            let _ = pidfd::wait_ended(waiting.pidfd.as_fd(), Instant::now() + PATIENCE);
-            return Err(error);
+            return Err(stop(&waiting, error));
         }
         match (&socket, supervisor) {
             (Some(socket), Some(supervisor)) => {
@@ -107,6 +107,13 @@ impl Container {
         let place = plan.steps.len().checked_sub(from_end + 1)?;
         Some(plan.steps.swap_remove(place))
     }
+}
+
+/// An error and a stopped container (runtime.md, Lifecycle, 9).
+fn stop(waiting: &First, error: Error) -> Error {
+    let _ = pidfd::send_signal(waiting.pidfd.as_fd(), libc::SIGKILL);
+    let _ = pidfd::wait_ended(waiting.pidfd.as_fd(), Instant::now() + PATIENCE);
+    error
 }
 
 fn stopped() -> Error {

@@ -109,7 +109,9 @@ pub fn container(request: &Request<'_>) -> Result<Plan> {
     before_pivot(&mut plan, &parts)?;
     rootfs::change(&mut plan, &parts)?;
     inside::settle(&mut plan, &parts)?;
-    let program = Program::of_container(&parts)?;
+    let nothing = process::nothing();
+    let process = spec.process().as_ref().unwrap_or(&nothing);
+    let program = Program::of_container(&parts, process)?;
     process::become_it(&mut plan, &program)?;
     Ok(plan)
 }

@@ -13,18 +13,20 @@ const LIST_READONLY: &str = "/linux/readonlyPaths";
 /// Working directory, root mount, names, kernel parameters, covered paths.
 pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     let mounts = parts.namespaces.has(CLONE_NEWNS);
-    if let Some(process) = parts.spec.process() {
+    let process = parts.spec.process().as_ref();
+    if let Some(process) = process {
         // A missing one is made, before the root may become read-only.
         let cwd = process.cwd().as_path();
         if cwd != std::path::Path::new("/") {
             let op = Op::MakeDirectory { path: cwd.into(), mode: 0o755 };
             plan.init("/process/cwd", op);
         }
-        if process.terminal() == Some(true) {
+    }
+    match process.filter(|process| process.terminal() == Some(true)) {
+        Some(process) => {
             super::process::console(plan, process, "/process", parts.request.console_size, true);
-        } else {
-            plan.init("", Op::ReopenNull {});
         }
+        None => plan.init("", Op::ReopenNull {}),
     }
     if mounts && parts.spec.root().as_ref().is_some_and(|root| root.readonly() == Some(true)) {
         plan.init("/root/readonly", Op::RootReadonly {});

@@ -40,4 +40,5 @@ pub(crate) use container::host_hook;
 pub use container::{Request, container};
 pub use exec::{ExecRequest, exec};
 pub use facts::Facts;
+pub(crate) use process::{no_process, nothing};
 pub use step::{Action, Descriptor, HostHook, HostOp, IdMapping, Plan, Step, Tree, UserNamespace};

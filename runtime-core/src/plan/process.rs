@@ -56,15 +56,20 @@ pub(super) enum End<'a> {
     Run(&'a Parts<'a>),
     /// At once.
     Exec,
+    /// Never: without a process `start` fails.
+    Wait,
 }
 
 impl<'a> Program<'a> {
-    pub(super) fn of_container(parts: &'a Parts<'a>) -> Result<Self> {
+    /// The container's `process`, or what stands for one that is not there.
+    pub(super) fn of_container(parts: &'a Parts<'a>, process: &'a Process) -> Result<Self> {
         let request = parts.request;
-        let process = parts.spec.process().as_ref().ok_or_else(|| {
-            Error::config("/process", "process property must not be empty")
-                .hint("say what the container runs")
-        })?;
+        let end = match (parts.spec.process(), request.run) {
+            (Some(_), true) => End::Run(parts),
+            (Some(_), false) => End::Gate(parts),
+            (None, true) => return Err(no_process()),
+            (None, false) => End::Wait,
+        };
         Ok(Self {
             spec: parts.spec,
             process,
@@ -75,7 +80,7 @@ impl<'a> Program<'a> {
             first: true,
             affinity: Affinity::default(),
             keep_groups: annotations::keep_groups(parts.spec),
-            end: if request.run { End::Run(parts) } else { End::Gate(parts) },
+            end,
             pid_file: request.pid_file.clone(),
             pidfd_socket: request.pidfd_socket.clone(),
             pidfd_receiver: annotations::value(parts.spec, PIDFD_RECEIVER)
@@ -94,9 +99,27 @@ impl<'a> Program<'a> {
     fn hooks(&self) -> Option<&'a Parts<'a>> {
         match self.end {
             End::Gate(parts) | End::Run(parts) => Some(parts),
-            End::Exec => None,
+            End::Exec | End::Wait => None,
         }
     }
+}
+
+/// runtime.md, Start: an error if `process` was not set.
+pub(crate) fn no_process() -> Error {
+    Error::config("/process", "process property must not be empty")
+        .hint("say what the container runs: args and cwd")
+}
+
+/// What is there where a configuration has no `process`: nothing to run, and no privileges.
+pub(crate) fn nothing() -> Process {
+    let mut process = Process::default();
+    process
+        .set_args(None)
+        .set_env(None)
+        .set_capabilities(None)
+        .set_rlimits(None)
+        .set_no_new_privileges(None);
+    process
 }
 
 /// The terminal, from the devpts inside.
@@ -135,6 +158,9 @@ pub(super) fn become_it(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
     limits(plan, program)?;
     let until_filter = if filter.is_some() && !no_new_privileges { CAP_SYS_ADMIN } else { 0 };
     identity(plan, program, until_filter);
+    if let End::Wait = program.end {
+        return wait(plan, program);
+    }
     let environment = find_program(plan, program);
     plan.sync(point::READY, |plan| {
         ready(plan, program);
@@ -294,6 +320,17 @@ fn identity(plan: &mut Plan, program: &Program<'_>, until_filter: u64) {
             until_filter,
         },
     );
+}
+
+/// There is nothing to look up, to filter or to execute. The plan has nothing after the
+/// gate, which nobody opens.
+fn wait(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
+    plan.sync(point::READY, |plan| {
+        ready(plan, program);
+        Ok(())
+    })?;
+    plan.init("", Op::Gate {});
+    Ok(())
 }
 
 fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {

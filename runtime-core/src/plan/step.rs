@@ -30,6 +30,15 @@ pub struct HostHook {
 }
 
 impl HostHook {
+    /// The status that one is told which runs while the container is created. prestart,
+    /// which is deprecated, keeps the word of its old place, after creation.
+    pub(crate) fn status_in_create(&self) -> &'static str {
+        match self.kind {
+            "prestart" => "created",
+            _ => "creating",
+        }
+    }
+
     /// Why one failed that was killed, in runc's words.
     pub(crate) fn past_timeout(timeout_ms: u64) -> String {
         let seconds = std::time::Duration::from_millis(timeout_ms).as_secs_f64();

@@ -41,7 +41,7 @@ use crate::error::Error;
 /// The rules, in the order in which a user would want to hear of them.
 const RULES: [fn(&Spec, &mut Faults); 14] = [
     top::version,
-    process::present,
+    process::first,
     top::root,
     top::names,
     top::annotations,

@@ -8,15 +8,10 @@ use crate::bundle::{item, member};
 /// The bounds of `/proc/<pid>/oom_score_adj` (proc(5)).
 const OOM_SCORE_ADJ: std::ops::RangeInclusive<i32> = -1000..=1000;
 
-/// config.md, Process: REQUIRED when `start` is called. A container that
-/// could never start is refused at create, as engines expect.
-pub(super) fn present(spec: &Spec, faults: &mut Faults) {
-    match spec.process() {
-        Some(process) => rules(process, "/process", faults),
-        None => {
-            let remedy = "add a process with args and cwd";
-            faults.add("/process", "process property must not be empty", remedy);
-        }
+/// config.md, Process: OPTIONAL, and REQUIRED when `start` is called.
+pub(super) fn first(spec: &Spec, faults: &mut Faults) {
+    if let Some(process) = spec.process() {
+        rules(process, "/process", faults);
     }
 }
 
@@ -107,8 +102,8 @@ mod tests {
     use crate::bundle::{parse_process, validate::check_process};
 
     #[test]
-    fn a_process_is_needed_with_a_directory_and_a_program() {
-        assert_eq!(faults(r#"{"process":null}"#), ["/process: process property must not be empty"]);
+    fn a_process_needs_a_directory_and_a_program() {
+        assert_eq!(faults(r#"{"process":null}"#), [""; 0]);
         assert_eq!(
             faults(r#"{"process":{"cwd":"","args":[]}}"#),
             [
