@@ -307,6 +307,7 @@ const CRUN: &[Known] = &[
     ("update::stopped_container", "crun accepts it"),
     ("update::wrong_values", "crun 1.8 takes what strtol takes"),
     ("update::dry_run", "crun has no --dry-run"),
+    ("events::", "crun has no events command"),
     ("crash::", "crun leaves cgroups behind"),
 ];
 

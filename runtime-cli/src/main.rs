@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod duration;
 mod failure;
 mod foreground;
 mod inherit;

@@ -32,8 +32,8 @@ pub use error::{Error, ErrorKind, Notice, Result, errno_text};
 pub use features::{Features, features};
 pub use host::cgroup::LimitChange;
 pub use lifecycle::{
-    CgroupDriver, Container, CreateOptions, ExecCommand, ExecOptions, ExecProcess, ExitStatus,
-    Process, Runtime, StartOptions, Update,
+    CgroupDriver, Container, CreateOptions, Event, Events, ExecCommand, ExecOptions, ExecProcess,
+    ExitStatus, Process, Runtime, StartOptions, Stats, Update,
 };
 pub use plan::Plan;
 pub use state::{State, Status};

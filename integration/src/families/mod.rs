@@ -10,6 +10,7 @@ pub mod copy_up;
 pub mod crash;
 pub mod device_nodes;
 pub mod devices;
+pub mod events;
 pub mod exec;
 pub mod fallbacks;
 pub mod features;
@@ -70,6 +71,7 @@ pub const ALL: &[Family] = &[
     devices::FAMILY,
     terminal::FAMILY,
     update::FAMILY,
+    events::FAMILY,
     sockets::FAMILY,
     samples::FAMILY,
     bad_input::FAMILY,

@@ -66,7 +66,7 @@ impl Network {
     }
 }
 
-fn ip(ctx: &Context, namespace: &str, words: &str) -> Outcome<Done> {
+pub(super) fn ip(ctx: &Context, namespace: &str, words: &str) -> Outcome<Done> {
     let program = ["/sbin/ip", "/usr/sbin/ip", "/bin/ip", "/usr/bin/ip"];
     let program = program.into_iter().find(|path| Path::new(path).exists());
     let program = program.ok_or_else(|| Stop::skip("no ip program here"))?;

@@ -72,7 +72,7 @@ fn a_pids_limit_stops_forks() {
     with(json!({"pids": {"limit": 1}}), |scratch| {
         let output = scratch.run("(true) || exit 7; exit 0").output();
         assert!(!output.status.success(), "{output:?}");
-        assert_eq!(scratch.live.stats().unwrap().pids.unwrap().limit, Some(1));
+        assert_eq!(scratch.live.stats().unwrap().pids.limit, 1);
     });
 }
 
@@ -82,8 +82,8 @@ fn a_memory_limit_kills_and_is_counted() {
     with(json!({"memory": {"limit": limit, "swap": limit}}), |scratch| {
         let status = scratch.run("head -c 99000000 /dev/zero | tail -c 98000000").status();
         assert_eq!(status.code(), Some(128 + 9), "{status:?}");
-        let memory = scratch.live.stats().unwrap().memory.unwrap();
-        assert_eq!((memory.limit, memory.oom_kills), (Some(limit), 1));
+        let memory = scratch.live.stats().unwrap().memory;
+        assert_eq!((memory.usage.limit, memory.oom_kills), (limit, 1));
     });
 }
 
@@ -102,7 +102,7 @@ fn a_frozen_container_stops_until_thawed_and_sigkill_thaws_it() {
         let process = scratch.run("while :; do :; done");
         scratch.live.freeze().unwrap();
         assert!(scratch.live.is_frozen().unwrap());
-        let used = || scratch.live.stats().unwrap().cpu.unwrap().usage;
+        let used = || scratch.live.stats().unwrap().cpu.usage.total;
         // The last slice is accounted when the processor is given up.
         std::thread::sleep(Duration::from_millis(20));
         let before = used();
@@ -212,7 +212,7 @@ fn memory_can_be_raised_and_lowered_past_the_swap_limit() {
 fn a_limit_below_the_usage_is_refused_with_the_usage() {
     with(json!({}), |scratch| {
         let _process = scratch.run("exec sleep 60");
-        until("it uses memory", || scratch.live.stats().unwrap().memory.unwrap().usage > 65536);
+        until("it uses memory", || scratch.live.stats().unwrap().memory.usage.usage > 65536);
         for (check, says) in [
             (false, "unable to set memory limit to 4096 (current usage: "),
             (true, "rejecting memory limit 4096 <= usage "),

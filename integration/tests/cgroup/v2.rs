@@ -76,7 +76,7 @@ fn freeze_thaw_and_kill_work() {
         let process = scratch.run("while :; do :; done");
         scratch.live.freeze().unwrap();
         assert!(scratch.live.is_frozen().unwrap());
-        let used = || scratch.live.stats().unwrap().cpu.unwrap().usage;
+        let used = || scratch.live.stats().unwrap().cpu.usage.total;
         // The last slice is accounted when the processor is given up.
         std::thread::sleep(Duration::from_millis(20));
         let before = used();
@@ -193,7 +193,7 @@ fn a_pids_limit_stops_forks() {
     let limits = json!({"pids": {"limit": 1}});
     with_controller("a_pids_limit_stops_forks", "pids", limits, |scratch| {
         assert!(!scratch.run("(true) || exit 7; exit 0").status().success());
-        assert_eq!(scratch.live.stats().unwrap().pids.unwrap().limit, Some(1));
+        assert_eq!(scratch.live.stats().unwrap().pids.limit, 1);
     });
 }
 
@@ -205,8 +205,8 @@ fn a_memory_limit_kills_and_is_counted() {
         assert_eq!(scratch.read("memory", "memory.low"), "8388608");
         let status = scratch.run("head -c 99000000 /dev/zero | tail -c 98000000").status();
         assert_eq!(status.code(), Some(128 + 9), "{status:?}");
-        let memory = scratch.live.stats().unwrap().memory.unwrap();
-        assert_eq!(memory.limit, Some(limit));
+        let memory = scratch.live.stats().unwrap().memory;
+        assert_eq!(memory.usage.limit, limit);
         assert!(memory.oom_kills >= 1);
     });
 }
@@ -216,7 +216,7 @@ fn a_checked_update_below_the_usage_is_rejected() {
     let test = "a_checked_update_below_the_usage_is_rejected";
     with_controller(test, "memory", json!({}), |scratch| {
         let _process = scratch.run("sleep 60");
-        until("it uses memory", || scratch.live.stats().unwrap().memory.unwrap().usage > 4096);
+        until("it uses memory", || scratch.live.stats().unwrap().memory.usage.usage > 4096);
         let limits = json!({"memory": {"limit": 4096, "checkBeforeUpdate": true}});
         let limits = resources::v2(&serde_json::from_value(limits).unwrap()).unwrap();
         let error = scratch.live.update(&limits.writes).unwrap_err();

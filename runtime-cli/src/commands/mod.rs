@@ -3,6 +3,7 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod help;
@@ -71,6 +72,7 @@ const fn entry<T: Command>(about: &'static str) -> Entry {
 const TABLE: &[Entry] = &[
     entry::<create::Create>("create a container"),
     entry::<delete::Delete>("delete what a container holds"),
+    entry::<events::Events>("show what a container uses, and when memory runs out"),
     entry::<exec::Exec>("run another process in a container"),
     entry::<features::Features>("print what this runtime can do"),
     entry::<kill::Kill>("send a signal to a container"),

@@ -118,7 +118,7 @@ impl<'a> Execution<'a> {
     /// Whatever failed, it did for want of memory if the kernel killed in the new cgroup.
     fn unless_out_of_memory(&self, error: Error) -> Error {
         let made = self.cgroup.as_ref().filter(|_| self.directory.is_some());
-        let kills = |live: &LiveCgroup| live.stats().ok()?.memory.map(|memory| memory.oom_kills);
+        let kills = |live: &LiveCgroup| live.oom_kills().ok();
         match made.and_then(kills) {
             None | Some(0) => error,
             Some(_) => Error::new(

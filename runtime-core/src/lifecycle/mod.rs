@@ -2,19 +2,23 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod kill;
 mod options;
 mod pause;
 mod process;
 mod start;
+mod stats;
 mod status;
 mod update;
 
+pub use events::{Event, Events};
 pub use options::{
     CgroupDriver, CreateOptions, ExecCommand, ExecOptions, ExecProcess, StartOptions, Update,
 };
 pub use process::{ExitStatus, Process};
+pub use stats::Stats;
 
 use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::cgroup::LiveCgroup;

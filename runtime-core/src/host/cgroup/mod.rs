@@ -15,6 +15,7 @@ mod inherit;
 mod join;
 mod kill;
 mod layout;
+mod oom;
 mod procs;
 mod remove;
 mod stats;
@@ -30,7 +31,11 @@ use crate::plan::resources::Limits;
 use oci_spec::runtime::LinuxResources;
 
 pub use layout::detect;
-pub use stats::{CpuStats, MemoryStats, PidsStats, Stats};
+pub(crate) use oom::OomWatch;
+pub use stats::{
+    BlkioEntry, BlkioStats, CgroupStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats,
+    MemoryEntry, MemoryStats, PidsStats, PsiData, PsiStats, Throttling,
+};
 pub use update::LimitChange;
 
 /// A container's cgroup, open for work.
