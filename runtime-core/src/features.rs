@@ -160,7 +160,7 @@ fn linux() -> Linux {
         selinux: Enabled { enabled: true },
         intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
         memory_policy: MemoryPolicy { modes: numa::mode_names(), flags: numa::flag_names() },
-        mount_extensions: MountExtensions { idmap: Enabled { enabled: false } },
+        mount_extensions: MountExtensions { idmap: Enabled { enabled: true } },
         net_devices: Enabled { enabled: true },
     }
 }

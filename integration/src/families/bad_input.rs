@@ -175,9 +175,10 @@ fn spec_version_that_is_unknown(ctx: &Context) -> Outcome {
     Ok(())
 }
 
+/// It may be missing until `start` (config.md, Process).
 fn process_that_is_missing(ctx: &Context) -> Outcome {
-    let bundle = Bundle::new(ctx)?.remove("", "process");
-    bundle_refused(ctx, bundle, &["process"])
+    let c = Bundle::new(ctx)?.remove("", "process").container()?;
+    c.run(&[])?.exits(1)?.says(&["process"]).map(drop)
 }
 
 fn args_that_are_empty(ctx: &Context) -> Outcome {
