@@ -110,6 +110,13 @@ impl Context {
         })
     }
 
+    /// The same tests' context for runc, to compare with.
+    pub fn with_runc(&self) -> Outcome<Self> {
+        let places = ["/usr/sbin/runc", "/usr/bin/runc", "/usr/local/sbin/runc"].map(Path::new);
+        let runc = places.into_iter().find(|path| path.exists());
+        self.through(runc.ok_or_else(|| Stop::skip("no runc here"))?.to_owned())
+    }
+
     /// The runtime's state directory.
     pub fn root(&self) -> PathBuf {
         self.dir.join("root")

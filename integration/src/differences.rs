@@ -61,6 +61,7 @@ const RUNC: &[Known] = &[
         "runc 1.1 wants mappings for a namespace that has them",
     ),
     ("user_namespaces::time_", "runc 1.1 does not know time namespaces"),
+    ("rootless::processes_without", "runc lists the processes of a cgroup only"),
     ("rootless::limit_without_a_cgroup", "runc 1.1 writes below the top of v2 and finds no file"),
     ("rootless::cve_2023_25809", "runc 1.1 has this weakness"),
     ("mount_options::every_flag_is_set_on_a_filesystem", "runc 1.1 does not know all words"),

@@ -25,6 +25,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;
 pub mod no_process;
+pub mod output;
 pub mod process;
 pub mod propagation;
 pub mod resources;
@@ -43,6 +44,7 @@ use crate::runner::Family;
 /// All families, in the order in which they run.
 pub const ALL: &[Family] = &[
     lifecycle::FAMILY,
+    output::FAMILY,
     no_process::FAMILY,
     process::FAMILY,
     mounts::FAMILY,

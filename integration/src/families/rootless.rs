@@ -34,6 +34,8 @@ family!("rootless":
     hooks_run_as_the_user,
     state_is_kept_in_the_runtime_directory_of_the_user,
     container_runs_without_a_cgroup_and_says_so,
+    processes_without_a_cgroup_are_listed,
+    processes_without_a_cgroup_or_pid_namespace_are_listed,
     limit_without_a_cgroup_is_refused,
     cgroup_of_somebody_else_is_refused,
     container_is_in_the_cgroup_that_is_given_to_the_user,
@@ -330,6 +332,44 @@ fn container_runs_without_a_cgroup_and_says_so(ctx: &Context) -> Outcome {
     c.kill("KILL")?;
     c.exit_code()?;
     c.verb("delete")?.ok().map(drop)
+}
+
+fn processes_without_a_cgroup_are_listed(ctx: &Context) -> Outcome {
+    let user = User::new(ctx, false)?;
+    list_processes(&user, user.bundle()?)
+}
+
+fn processes_without_a_cgroup_or_pid_namespace_are_listed(ctx: &Context) -> Outcome {
+    let user = User::new(ctx, false)?;
+    // Who has no pid namespace of its own cannot mount a proc.
+    let bundle = user.bundle()?.without_namespace("pid").set("/mounts", json!([]));
+    list_processes(&user, bundle.bind("/proc".as_ref(), "/proc", &["rbind"]))
+}
+
+/// The first process with a child, and an executed one with another.
+fn list_processes(user: &User, bundle: Bundle<'_>) -> Outcome {
+    let c = bundle.payload(&["children", "1", ",", "sleep", "60000"]).container()?;
+    c.up()?;
+    let executed =
+        c.exec_detached(&[], &["/bin/payload", "children", "1", ",", "sleep", "60000"])?;
+    let all = || -> Outcome<Vec<i32>> {
+        Ok(serde_json::from_str(&user.ctx.ok(&["ps", "--format", "json", &c.id])?.stdout)?)
+    };
+    let pids = wait_for("four processes", || Ok(Some(all()?).filter(|pids| pids.len() >= 4)))?;
+    check_eq!(pids.len(), 4, "processes: {pids:?}");
+    check!(pids.contains(&c.pid()?) && pids.contains(&executed), "{pids:?}");
+    check!(pids.is_sorted(), "{pids:?}");
+    let table = c.verb("ps")?.ok()?.stdout;
+    check_eq!(table.lines().count(), 5, "lines of {table}");
+    for pid in pids {
+        // Without a pid namespace they would outlive their container; with one they may be gone.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+    }
+    wait_for("the end of the executed", || Ok(c.reap_detached().then_some(())))?;
+    c.exit_code()?;
+    let listed = user.ctx.ok(&["ps", "--format", "json", &c.id])?.stdout;
+    check_eq!(listed, "null\n", "processes of a stopped container");
+    Ok(())
 }
 
 fn limit_without_a_cgroup_is_refused(ctx: &Context) -> Outcome {

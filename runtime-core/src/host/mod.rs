@@ -8,6 +8,7 @@ pub(crate) mod hooks;
 mod id_map;
 pub mod image;
 mod listener;
+pub(crate) mod members;
 mod net_device;
 mod net_link;
 pub mod net_stats;

@@ -11,6 +11,8 @@ const INIT_NAME: &[u8] = b"tare-init";
 pub(crate) struct ProcStat {
     /// Zombie or dead: it runs no more, but was not reaped.
     pub(crate) ended: bool,
+    /// The pid of its parent.
+    pub(crate) parent: i32,
     /// Clock ticks after boot.
     pub(crate) start_time: u64,
     /// Whether it is still init, under its name.
@@ -32,9 +34,11 @@ fn parse(text: &[u8]) -> Option<ProcStat> {
     let name = text.get(open + 1..close)?;
     let mut fields = text.get(close + 2..)?.split(|byte| *byte == b' ');
     let state = fields.next()?;
-    let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
+    let parent = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let start_time = std::str::from_utf8(fields.nth(17)?).ok()?.parse().ok()?;
     Some(ProcStat {
         ended: matches!(state, b"Z" | b"X" | b"x"),
+        parent,
         start_time,
         is_init: name == INIT_NAME,
     })
@@ -47,7 +51,10 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let text = b"7 (a) Z (b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9";
-        assert_eq!(parse(text), Some(ProcStat { ended: false, start_time: 4242, is_init: false }));
+        assert_eq!(
+            parse(text),
+            Some(ProcStat { ended: false, parent: 1, start_time: 4242, is_init: false })
+        );
     }
 
     #[test]

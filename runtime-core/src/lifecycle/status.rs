@@ -1,9 +1,9 @@
 //! Where a container is in its life, found out anew at each call.
 
 use super::{Container, cgroup_of};
-use crate::error::{Error, ErrorKind, Result};
-use crate::host::proc_stat;
+use crate::error::Result;
 use crate::host::record::{Directory, GATE, Phase, Record};
+use crate::host::{members, proc_stat};
 use crate::state::{State, Status};
 use crate::sys::pidfd;
 use std::os::fd::OwnedFd;
@@ -81,16 +81,17 @@ impl Container {
         })
     }
 
-    /// The pids of all its processes, as the host numbers them.
+    /// The pids of all its processes, as the host numbers them. Those of a container
+    /// without a cgroup are told by their namespaces and parents.
     ///
     /// # Errors
-    /// `NotFound`; `CorruptState`; when it has no cgroup to look in.
+    /// `NotFound`; `CorruptState`; a cgroup that cannot be read.
     pub fn processes(&self) -> Result<Vec<i32>> {
         let record = self.record()?;
-        let cgroup = cgroup_of(&record)?.filter(|cgroup| !cgroup.is_empty()).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "the container has no cgroup to look in")
-                .hint("create it as root, or with a cgroup that is delegated to you")
-        })?;
-        cgroup.pids()
+        match cgroup_of(&record)?.filter(|cgroup| !cgroup.is_empty()) {
+            Some(cgroup) => cgroup.pids(),
+            None if first(&record).is_some() => members::of(record.pid),
+            None => Ok(Vec::new()),
+        }
     }
 }
