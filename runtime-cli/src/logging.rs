@@ -15,6 +15,7 @@ use runtime_core::{Error, Notice};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::report;
 use crate::time::rfc3339;
 
 /// The shape of a log line.
@@ -64,6 +65,21 @@ impl Log {
     /// Tells why the command fails: a line to the log, and, when that is a file,
     /// the bare message to stderr, where conmon and go-runc look.
     pub(crate) fn failure(&self, failure: &Failure) {
+        if self.file.is_some() {
+            to_stderr(&format!("{}\n", failure.message));
+        }
+        self.write_failure(failure);
+    }
+
+    /// The same with a JSON object on stderr. A log file gets its line as ever.
+    pub(crate) fn failure_as_json(&self, failure: &Failure) {
+        to_stderr(&report::json(failure));
+        if self.file.is_some() {
+            self.write_failure(failure);
+        }
+    }
+
+    fn write_failure(&self, failure: &Failure) {
         let cause = failure.cause.as_ref().filter(|_| self.debug);
         let line = Line {
             kind: cause.map(|error| error.kind().to_string()),
@@ -72,9 +88,6 @@ impl Log {
             pointer: cause.and_then(Error::pointer),
             ..line("error", &failure.message)
         };
-        if self.file.is_some() {
-            to_stderr(&format!("{}\n", failure.message));
-        }
         self.write(&line);
     }
 

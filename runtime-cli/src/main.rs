@@ -11,6 +11,7 @@ mod inherit;
 mod logging;
 mod passwd;
 mod pump;
+mod report;
 mod signals;
 mod size;
 mod table;

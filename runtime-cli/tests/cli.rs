@@ -303,3 +303,37 @@ fn odd_arguments_and_a_full_stdout_are_errors_and_no_panics() {
     let full = Command::new(TARE).arg("--version").stdout(full).output().unwrap();
     assert_eq!((code(&full), message(&full).contains("no space left")), (1, true));
 }
+
+#[test]
+fn a_failure_is_an_object_on_stderr_when_that_is_asked_for() {
+    let scratch = Scratch::new("error-format");
+    let object = |output: &Output| -> serde_json::Value {
+        let stderr = text(&output.stderr);
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        serde_json::from_str(&stderr).unwrap()
+    };
+    let output = scratch.tare("--error-format json state nobody");
+    assert_eq!((code(&output), &object(&output)["kind"]), (1, &"NotFound".into()));
+    let output = scratch.tare("--error-format=json state");
+    assert_eq!(object(&output)["message"], "tare: \"state\" requires exactly 1 argument(s)");
+    fs::create_dir_all(scratch.path("b/rootfs")).unwrap();
+    fs::write(
+        scratch.path("b/config.json"),
+        r#"{"ociVersion": "1.0.2", "root": {"path": "rootfs"},
+        "process": {"cwd": "relative", "args": ["sh"], "user": {}}}"#,
+    )
+    .unwrap();
+    let output = scratch.tare("--error-format json --log log create -b b x");
+    let fault = object(&output);
+    assert_eq!(
+        (&fault["kind"], &fault["pointer"]),
+        (&"InvalidConfig".into(), &"/process/cwd".into())
+    );
+    assert!(fault["hint"].is_string(), "{fault}");
+    // The log file is what it always is.
+    let log = fs::read_to_string(scratch.path("log")).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains(" level=error msg=\"tare create failed: "), "{log}");
+    let output = scratch.tare("--error-format yaml list");
+    assert_eq!((code(&output), message(&output).as_str()), (1, "invalid error-format: yaml"));
+}

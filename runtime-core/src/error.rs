@@ -168,6 +168,12 @@ impl Error {
         self.0.kind.unwrap_or(ErrorKind::System)
     }
 
+    /// What was being attempted, outermost first; `None` when nothing is said of it.
+    pub fn doing(&self) -> Option<String> {
+        let contexts: Vec<&str> = self.0.contexts.iter().rev().map(String::as_str).collect();
+        (!contexts.is_empty()).then(|| contexts.join(": "))
+    }
+
     /// The errno of the system call that failed.
     pub fn errno(&self) -> Option<i32> {
         self.0.errno
@@ -306,6 +312,7 @@ mod tests {
             "create: mounting devpts: mount /dev/pts: operation not permitted (config.json /mounts/3)"
         );
         assert_eq!((error.errno(), error.pointer()), (Some(libc::EPERM), Some("/mounts/3")));
+        assert_eq!(error.doing().as_deref(), Some("create: mounting devpts"));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
-use crate::context::Context;
-use crate::outcome::Outcome;
+use crate::context::{Context, Kind};
+use crate::outcome::{Outcome, Stop};
 use crate::{check, check_eq, family};
 
 family!("output":
@@ -17,6 +17,7 @@ family!("output":
     processes_are_written_like_those_of_runc,
     configuration_is_written_like_that_of_runc,
     configuration_for_users_is_written_like_that_of_runc,
+    failure_is_told_to_programs,
 );
 
 /// `text` with every string and number that is a value as `_`; all else stays, blanks included.
@@ -192,4 +193,27 @@ fn configuration_is_written_like_that_of_runc(ctx: &Context) -> Outcome {
 
 fn configuration_for_users_is_written_like_that_of_runc(ctx: &Context) -> Outcome {
     compare_configurations(ctx, &["--rootless"])
+}
+
+fn failure_is_told_to_programs(ctx: &Context) -> Outcome {
+    if ctx.kind != Kind::Tare {
+        return Err(Stop::skip("only tare has --error-format"));
+    }
+    let bundle = Bundle::new(ctx)?;
+    let place = bundle.config["mounts"].as_array().map_or(0, Vec::len);
+    let c = bundle.bind("/not/there".as_ref(), "/mnt", &["bind"]).container()?;
+    let (dir, log) = (c.dir.to_string_lossy(), ctx.dir.join("log"));
+    let log_text = log.to_string_lossy();
+    let flags = ["--error-format", "json", "--log", &log_text, "--log-format", "json"];
+    let args = [&flags[..], &["create", "--bundle", &dir, &c.id]].concat();
+    let done = ctx.done(&args)?.exits(1)?.in_one_line()?;
+    let fault: Value = serde_json::from_str(&done.stderr)?;
+    check_eq!(fault["pointer"], format!("/mounts/{place}"), "pointer of {fault}");
+    check_eq!((&fault["errno"], &fault["errnoName"]), (&2.into(), &"ENOENT".into()), "errno");
+    check_eq!(fault["path"], "/not/there", "path of {fault}");
+    check!(fault["syscall"].is_string() && fault["step"].is_string(), "{fault}");
+    // The log has the line that engines read.
+    let line: Value = serde_json::from_str(&fs::read_to_string(&log)?)?;
+    check_eq!((&line["level"], &line["msg"]), (&"error".into(), &fault["message"]), "log");
+    Ok(())
 }

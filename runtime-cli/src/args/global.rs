@@ -21,6 +21,7 @@ const FLAGS: &[Flag<'static>] = &[
     text("root"),
     text("log"),
     text("log-format"),
+    text("error-format"),
     switch("debug"),
     switch("systemd-cgroup"),
     text("rootless"),
@@ -33,6 +34,7 @@ pub(crate) const HELP: &str =
                               or $XDG_RUNTIME_DIR/tare when not root]
       --log <FILE>            append log lines to this file [default: stderr]
       --log-format <FORMAT>   text or json [default: text]
+      --error-format <FORMAT> text, or json: a failure is one JSON object on stderr
       --debug                 log more
       --systemd-cgroup        have systemd make the cgroups; cgroupsPath is then
                               \"slice:prefix:name\"
@@ -48,6 +50,7 @@ pub(crate) struct Globals {
     root: Option<String>,
     pub(crate) log: Option<PathBuf>,
     log_format: Option<String>,
+    error_format: Option<String>,
     pub(crate) debug: bool,
     pub(crate) systemd_cgroup: bool,
     rootless: Option<String>,
@@ -76,6 +79,7 @@ impl Globals {
                 "root" => globals.root = value,
                 "log" => globals.log = value.map(PathBuf::from),
                 "log-format" => globals.log_format = value,
+                "error-format" => globals.error_format = value,
                 "debug" => globals.debug = true,
                 "systemd-cgroup" => globals.systemd_cgroup = true,
                 "rootless" => globals.rootless = value,
@@ -98,6 +102,15 @@ impl Globals {
             None | Some("text") => Ok(Format::Text),
             Some("json") => Ok(Format::Json),
             Some(other) => Err(Failure::new(format!("invalid log-format: {other}"))),
+        }
+    }
+
+    /// The format of a failure on stderr.
+    pub(crate) fn error_format(&self) -> Result<Format, Failure> {
+        match self.error_format.as_deref() {
+            None | Some("text") => Ok(Format::Text),
+            Some("json") => Ok(Format::Json),
+            Some(other) => Err(Failure::new(format!("invalid error-format: {other}"))),
         }
     }
 

@@ -26,7 +26,7 @@ use runtime_core::{CgroupDriver, Runtime};
 
 use crate::args::{self, Count, Globals, Order, Request};
 use crate::failure::{Failure, Outcome};
-use crate::logging::Log;
+use crate::logging::{Format, Log};
 use crate::version;
 
 /// A command of the command line: its options are the fields of its clap parser.
@@ -97,7 +97,10 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> u8 {
             // The failure itself is what the user must hear of.
             drop(print(usage));
         }
-        context.log.failure(&failure);
+        match context.globals.error_format() {
+            Ok(Format::Json) => context.log.failure_as_json(&failure),
+            _ => context.log.failure(&failure),
+        }
         failure.code
     })
 }
@@ -114,6 +117,7 @@ fn dispatch(context: &mut Context, args: impl Iterator<Item = OsString>) -> Outc
         Request::Command(name, rest) => (name, rest),
     };
     context.globals = globals;
+    context.globals.error_format()?;
     let Globals { log, debug, .. } = &context.globals;
     context.log = Log::open(log.as_deref(), context.globals.log_format()?, *debug)?;
     context.log.debug(|| format!("tare {} {name} {rest:?}", version::VERSION));
