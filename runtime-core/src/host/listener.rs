@@ -42,7 +42,7 @@ pub(crate) fn pass(
         fds: ["seccompFd"],
         pid: init.pid,
         metadata,
-        state: serde_json::from_str(&state).unwrap_or_default(),
+        state: serde_json::from_slice(state.as_bytes()).unwrap_or_default(),
     };
     let text = serde_json::to_string(&message).map_err(|error| {
         Error::new(ErrorKind::System, format!("container process state: {error}"))

@@ -21,7 +21,9 @@ pub fn changed(before: &LinuxResources, change: &LinuxResources) -> Result<Linux
     }
     settle(&mut tree, &change);
     merge(&mut tree, change);
-    serde_json::from_value(tree).map_err(|error| unreadable(&error))
+    // By way of text: config.json is read from text, too, so that one deserialiser does for both.
+    let text = serde_json::to_vec(&tree).map_err(|error| unreadable(&error))?;
+    serde_json::from_slice(&text).map_err(|error| unreadable(&error))
 }
 
 /// Those of `writes` that `change` is about: the others stay as they are, whoever may
