@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::bundle::Bundle;
+use crate::container::Container;
 use crate::context::{Context, Kind, Layout};
 use crate::outcome::{Outcome, Stop};
 use crate::process::Run;
@@ -67,16 +68,28 @@ fn init_of(report: &str) -> Option<&str> {
     report.lines().find(|l| l.contains("execveat("))?.split(' ').next()
 }
 
+/// Most of it is the program's file: around each page fault the kernel maps what of it the page cache
+/// holds in the right pieces, 200 kB more or less from run to run. The least of a few runs is the
+/// program's own doing.
 fn runtime_stays_in_its_memory(ctx: &Context) -> Outcome {
     let c = true_bundle(ctx)?.container()?;
+    let mut peaks = Vec::new();
+    for _ in 0..5 {
+        peaks.push(peak_of_run(ctx, &c)?);
+    }
+    println!("      peak resident memory of each run in kB: {peaks:?}");
+    let least = peaks.into_iter().min().ok_or_else(|| Stop::fail("no run"))?;
+    within(ctx, "peak resident memory of the runtime in kB", least, 2304)
+}
+
+fn peak_of_run(ctx: &Context, c: &Container<'_>) -> Outcome<u64> {
     let (runtime, root, bundle) =
         (ctx.runtime.to_string_lossy(), ctx.root(), c.dir.to_string_lossy());
     let root = root.to_string_lossy();
     let args = ["peak-memory", &runtime, "--root", &root, "run", "--bundle", &bundle, &c.id];
     let line = crate::bundle::parse_lines(&ctx.helper(&args)?.ok()?.stdout)?.remove(0);
     check_eq!(line["code"], json!(0), "exit code");
-    let peak = line["peak"].as_u64().ok_or_else(|| Stop::fail("no peak"))?;
-    within(ctx, "peak resident memory of the runtime in kB", peak, 2560)
+    line["peak"].as_u64().ok_or_else(|| Stop::fail("no peak"))
 }
 
 fn waiting_init_stays_in_its_memory(ctx: &Context) -> Outcome {
