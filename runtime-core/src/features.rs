@@ -10,7 +10,7 @@ use crate::plan::{capabilities, mounts, namespaces, numa};
 use crate::seccomp::known;
 
 /// Annotations of config.json that change what is done (`docs/annotations.md`).
-const ANNOTATIONS: [&str; 1] = ["run.oci."];
+const ANNOTATIONS: [&str; 2] = ["org.systemd.property.", "run.oci."];
 
 /// The Features structure.
 #[derive(Clone, Debug, Serialize)]

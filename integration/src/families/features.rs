@@ -22,6 +22,7 @@ family!("features":
     network_devices_are_as_claimed,
     intel_rdt_is_as_claimed,
     systemd_cgroups_are_as_claimed,
+    annotations_that_change_the_host_are_listed,
     labels_are_asked_for,
 );
 
@@ -242,6 +243,13 @@ fn systemd_cgroups_are_as_claimed(ctx: &Context) -> Outcome {
     if done.code != 0 {
         done.says(&["systemd"])?;
     }
+    Ok(())
+}
+
+/// What engines should let nobody else write.
+fn annotations_that_change_the_host_are_listed(ctx: &Context) -> Outcome {
+    let listed = words(&features(ctx)?, "/potentiallyUnsafeConfigAnnotations")?;
+    check!(listed.iter().any(|prefix| prefix == "org.systemd.property."), "listed: {listed:?}");
     Ok(())
 }
 
