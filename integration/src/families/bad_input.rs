@@ -239,8 +239,7 @@ fn command_that_is_not_executable(ctx: &Context) -> Outcome {
 }
 
 fn command_that_is_a_directory(ctx: &Context) -> Outcome {
-    let phrases = ["permission denied", "is a directory"];
-    change_refused(ctx, "/process/args", json!(["/etc"]), &phrases)
+    change_refused(ctx, "/process/args", json!(["/etc"]), &["permission denied"])
 }
 
 fn command_whose_interpreter_is_missing(ctx: &Context) -> Outcome {

@@ -238,6 +238,10 @@ fn exec_failed(op: &Op, message: Message) -> Error {
                 call if call == Call::Fstat as u32 => {
                     format!("stat {first}: {}", errno_text(message.errno))
                 }
+                // The words by which every engine tells 126 from other failures come first.
+                call if call == Call::IsDirectory as u32 => {
+                    "permission denied: is a directory".to_owned()
+                }
                 _ => errno_text(message.errno),
             };
             format!("exec: {name:?}: {why}")
