@@ -112,6 +112,7 @@ const RUNC: &[Known] = &[
         "runc 1.1 hands some of the words it lists to the file system",
     ),
     ("features::every_seccomp_action", "runc 1.1 does not list flags"),
+    ("features::annotations_that", "runc 1.1 does not list them"),
     ("features::id_mapped", "runc 1.1 ignores the mappings of a mount"),
     ("seccomp::flags_are_accepted", "runc 1.1 does not know flags"),
     ("seccomp::killable_wait", "runc 1.1 does not know flags"),
@@ -135,6 +136,15 @@ const RUNC: &[Known] = &[
     ("update::limits_are_read_from_a_file", "runc 1.1 does not take null for memory"),
     ("update::dry_run", "runc has no --dry-run"),
     ("crash::", "runc writes its state after it has made cgroups and processes"),
+    ("systemd::prefix_may_be_empty", "runc puts the dash there all the same"),
+    ("systemd::runtime_killed", "runc writes its state after it has made cgroups and processes"),
+    ("systemd::bus_does_without", "runc looks for /run/systemd first"),
+    ("systemd::unreachable_systemd", "runc says it in other words"),
+    ("systemd::user_without", "runc says it in other words"),
+    ("systemd_limits::limits_of_block", "runc only writes them"),
+    ("systemd_limits::failed_update", "runc puts no property back"),
+    ("systemd_limits::reload_keeps_limits", "runc leaves a limit of swap that is 0 out"),
+    ("systemd_limits::reload_makes", "runc leaves systemd's whole percents in the file"),
 ];
 
 const WORDS: &str = "crun says it in other words";
@@ -310,6 +320,20 @@ const CRUN: &[Known] = &[
     ("update::dry_run", "crun has no --dry-run"),
     ("events::", "crun has no events command"),
     ("crash::", "crun leaves cgroups behind"),
+    ("systemd::paused_container", "crun freezes a cgroup below the unit's"),
+    ("systemd::other_forms", WORDS),
+    ("systemd::annotations_become", "crun takes no lists"),
+    ("systemd::annotation_that", WORDS),
+    ("systemd::stragglers", "crun ends all with the first process"),
+    ("systemd::private_socket", "crun asks the bus alone"),
+    ("systemd::unreachable_systemd", WORDS),
+    ("systemd::user_without", WORDS),
+    ("systemd_limits::every_limit", "crun gives systemd the sum of memory and swap"),
+    ("systemd_limits::unified_values", "crun leaves the period out"),
+    ("systemd_limits::limits_of_block", "crun writes them below the unit's cgroup"),
+    ("systemd_limits::limits_without", "crun writes them below the unit's cgroup"),
+    ("systemd_limits::update_changes", "crun 1.28 sets no property of memory then"),
+    ("systemd_limits::failed_update", "crun puts nothing back"),
 ];
 
 /// Why this runtime is expected to fail this test, if it is.

@@ -24,6 +24,7 @@ pub struct User {
     /// The runtime, called by the user.
     pub ctx: Context,
     layout: Layout,
+    id: u32,
     cgroup: Option<String>,
     ranges: bool,
 }
@@ -45,6 +46,15 @@ impl User {
         own(&dir)?;
         own(&dir.join("caller"))?;
         Self::with(ctx, false, Some(cgroup))
+    }
+
+    /// A user of this machine, in whose name the context calls the runtime, with its own id only.
+    pub fn of_the_host(ctx: Context, id: u32) -> Outcome<Self> {
+        for dir in [&ctx.dir, &ctx.root()] {
+            chown(dir, Some(id), Some(id))?;
+        }
+        let layout = ctx.layout;
+        Ok(Self { ctx, layout, id, cgroup: None, ranges: false })
     }
 
     fn with(ctx: &Context, ranges: bool, cgroup: Option<String>) -> Outcome<Self> {
@@ -80,7 +90,7 @@ impl User {
         for dir in [&home, &user.dir, &user.root()] {
             chown(dir, Some(ID), Some(ID))?;
         }
-        Ok(Self { ctx: user, layout: ctx.layout, cgroup, ranges })
+        Ok(Self { ctx: user, layout: ctx.layout, id: ID, cgroup, ranges })
     }
 
     /// Where the user's XDG_RUNTIME_DIR is.
@@ -96,7 +106,7 @@ impl User {
     /// A bundle of the user's, of what `spec --rootless` describes: its own id is root inside, and
     /// the ids from 1 on are its ranges.
     pub fn bundle(&self) -> Outcome<Bundle<'_>> {
-        let mut map = vec![json!({"containerID": 0, "hostID": ID, "size": 1})];
+        let mut map = vec![json!({"containerID": 0, "hostID": self.id, "size": 1})];
         if self.ranges {
             map.push(json!({"containerID": 1, "hostID": FIRST, "size": COUNT}));
         }
@@ -112,8 +122,8 @@ impl User {
                 adapt(mount);
             }
         }
-        bundle.give_rootfs_to(ID)?;
-        chown(&bundle.dir, Some(ID), Some(ID))?;
+        bundle.give_rootfs_to(self.id)?;
+        chown(&bundle.dir, Some(self.id), Some(self.id))?;
         Ok(bundle)
     }
 }

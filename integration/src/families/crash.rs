@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::leftovers;
 use crate::outcome::Outcome;
 use crate::process::wait_for;
+use crate::random::Random;
 use crate::{check, family};
 
 family!("crash":
@@ -21,7 +22,7 @@ fn runtime_killed_during_create_leaves_nothing_that_delete_does_not_remove(
     ctx: &Context,
 ) -> Outcome {
     let whole = time_of_create(ctx)?;
-    let mut random = Random(u64::from(std::process::id()) | 1);
+    let mut random = Random::new();
     let mut unfinished = 0;
     for round in 0..TIMES {
         let delay = whole.mul_f64(random.fraction() * 1.2);
@@ -51,7 +52,7 @@ fn runtime_killed_during_delete_leaves_nothing_that_delete_does_not_remove(
 }
 
 fn killed_during(ctx: &Context, verb: &str, times: u32) -> Outcome {
-    let mut random = Random(u64::from(std::process::id()) | 1);
+    let mut random = Random::new();
     for round in 0..times {
         let delay = Duration::from_micros(5000).mul_f64(random.fraction());
         let c = Bundle::new(ctx)?.payload(&["sleep", "60000"]).container()?;
@@ -88,16 +89,4 @@ fn nothing_is_left(ctx: &Context, round: u32, delay: Duration) -> Outcome {
     let left = left.join(", ");
     check!(left.is_empty(), "round {round}, killed after {delay:?}: left behind {left}");
     Ok(())
-}
-
-/// A small generator (xorshift); the instants need to be scattered, not unpredictable.
-struct Random(u64);
-
-impl Random {
-    fn fraction(&mut self) -> f64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        f64::from(u32::try_from(self.0 >> 40).unwrap_or(0)) / f64::from(1 << 24)
-    }
 }

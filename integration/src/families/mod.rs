@@ -35,6 +35,8 @@ pub mod scheduling;
 pub mod seccomp;
 pub mod sockets;
 pub mod sysctl;
+pub mod systemd;
+pub mod systemd_limits;
 pub mod terminal;
 pub mod update;
 pub mod user_namespaces;
@@ -71,6 +73,8 @@ pub const ALL: &[Family] = &[
     resources::FAMILY,
     limits::FAMILY,
     devices::FAMILY,
+    systemd::FAMILY,
+    systemd_limits::FAMILY,
     terminal::FAMILY,
     update::FAMILY,
     events::FAMILY,
