@@ -17,6 +17,7 @@ mod size;
 mod table;
 mod terminal;
 mod time;
+mod trace_file;
 mod version;
 
 use std::process::ExitCode;

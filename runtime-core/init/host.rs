@@ -70,6 +70,11 @@ impl Host {
         self.send(fact, nothing, &[], None).during(Call::Control).map(drop)
     }
 
+    /// Tells when the operation at hand begins, for who measures. Nobody may listen.
+    pub fn begins(&self) {
+        let _ = self.tell(Fact::Begins, sys::wall_clock());
+    }
+
     pub fn hand_over(&self, fact: Fact, value: u64, fd: i32) -> Result<(), Fault> {
         let nothing = Fault { call: Call::None, errno: 0, value };
         self.send(fact, nothing, &[], Some(fd)).during(Call::Control).map(drop)

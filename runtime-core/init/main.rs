@@ -45,12 +45,17 @@ fn protect() {
 
 /// Carries out the plan; comes back only when something failed.
 fn run(host: &mut Host) -> Result<(), Fault> {
-    let (mut reader, count) = wire::Reader::new().ok_or(Fault::new(Call::Plan, sys::errno::EBADMSG))?;
+    let (mut reader, count, mut traced) = wire::Reader::new().ok_or(Fault::new(Call::Plan, sys::errno::EBADMSG))?;
     carry_out::program::close_strangers()?;
     let mut state = State::new();
     for _ in 0..count {
         let (place, op) = ops::Op::decode(&mut reader).ok_or(Fault::new(Call::Plan, sys::errno::EBADMSG))?;
         host.at(place);
+        if traced {
+            host.begins();
+            // From there on the filter decides about calls.
+            traced = !matches!(op, ops::Op::Seccomp { .. });
+        }
         state.carry_out(op, host)?;
     }
     Ok(())

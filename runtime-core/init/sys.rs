@@ -754,6 +754,14 @@ struct MessageHeader {
     flags: i32,
 }
 
+/// CLOCK_REALTIME in nanoseconds: the clock that no time namespace changes.
+pub fn wall_clock() -> u64 {
+    const CLOCK_REALTIME: usize = 0;
+    let mut time = [0u64; 2];
+    let _ = call!(nr::CLOCK_GETTIME, CLOCK_REALTIME, time.as_mut_ptr());
+    time[0].wrapping_mul(1_000_000_000).wrapping_add(time[1])
+}
+
 /// Sends one message of up to two parts, with a descriptor if given.
 pub fn send(socket: i32, first: &[u8], second: &[u8], attached: Option<i32>) -> Answer<usize> {
     const MSG_NOSIGNAL: usize = 0x4000;

@@ -18,8 +18,9 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// At the first operation; also the count of operations. `None`: not a plan of this version.
-    pub fn new() -> Option<(Self, u64)> {
+    /// At the first operation; also the count of operations, and whether to tell of each.
+    /// `None`: not a plan of this version.
+    pub fn new() -> Option<(Self, u64, bool)> {
         let mut reader = Self { at: 0, plan: core::marker::PhantomData };
         if reader.word()? != MAGIC {
             return None;
@@ -27,7 +28,7 @@ impl Reader<'_> {
         let descriptors = reader.word()?;
         let operations = reader.word()?;
         reader.at = (Header::WORDS + descriptors as usize) * 8;
-        Some((reader, operations))
+        Some((reader, operations & !Header::TRACED, operations & Header::TRACED != 0))
     }
 
     /// The next word.

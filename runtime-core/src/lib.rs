@@ -25,6 +25,7 @@ pub mod plan;
 pub mod seccomp;
 mod state;
 pub mod sys;
+mod trace;
 
 pub use bundle::SPEC_VERSION;
 pub use bundle::{Bundle, template};
@@ -38,6 +39,7 @@ pub use lifecycle::{
 pub use plan::Plan;
 pub use state::{State, Status};
 pub use sys::tty::{set_window_size, window_size};
+pub use trace::{Lane, Span, Trace};
 
 /// Reads limits, as `update --resources` gets them.
 ///

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// The parts of the library from the lowest up, each with what it may use.
 /// `lib.rs` tells the whole, and uses all.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("error", &[]),
+    ("trace", &[]),
     ("sys", &["error"]),
     ("state", &["error"]),
     ("bundle", &["error"]),
     ("seccomp", &["error"]),
     ("plan", &["error", "state", "bundle", "seccomp"]),
     ("features", &["bundle", "seccomp", "plan"]),
-    ("host", &["error", "sys", "state", "plan"]),
-    ("lifecycle", &["error", "sys", "state", "bundle", "plan", "host"]),
+    ("host", &["error", "trace", "sys", "state", "plan"]),
+    ("lifecycle", &["error", "trace", "sys", "state", "bundle", "plan", "host"]),
 ];
 
 /// Parts that decide, and never ask the machine.

@@ -38,6 +38,7 @@ pub mod sysctl;
 pub mod systemd;
 pub mod systemd_limits;
 pub mod terminal;
+pub mod trace;
 pub mod update;
 pub mod user_namespaces;
 
@@ -47,6 +48,7 @@ use crate::runner::Family;
 pub const ALL: &[Family] = &[
     lifecycle::FAMILY,
     output::FAMILY,
+    trace::FAMILY,
     no_process::FAMILY,
     process::FAMILY,
     mounts::FAMILY,

@@ -22,6 +22,7 @@ const FLAGS: &[Flag<'static>] = &[
     text("log"),
     text("log-format"),
     text("error-format"),
+    text("trace"),
     switch("debug"),
     switch("systemd-cgroup"),
     text("rootless"),
@@ -35,6 +36,7 @@ pub(crate) const HELP: &str =
       --log <FILE>            append log lines to this file [default: stderr]
       --log-format <FORMAT>   text or json [default: text]
       --error-format <FORMAT> text, or json: a failure is one JSON object on stderr
+      --trace <FILE>          write how long each phase took to this file, as a Chrome trace
       --debug                 log more
       --systemd-cgroup        have systemd make the cgroups; cgroupsPath is then
                               \"slice:prefix:name\"
@@ -51,6 +53,7 @@ pub(crate) struct Globals {
     pub(crate) log: Option<PathBuf>,
     log_format: Option<String>,
     error_format: Option<String>,
+    pub(crate) trace: Option<PathBuf>,
     pub(crate) debug: bool,
     pub(crate) systemd_cgroup: bool,
     rootless: Option<String>,
@@ -80,6 +83,7 @@ impl Globals {
                 "log" => globals.log = value.map(PathBuf::from),
                 "log-format" => globals.log_format = value,
                 "error-format" => globals.error_format = value,
+                "trace" => globals.trace = value.map(PathBuf::from),
                 "debug" => globals.debug = true,
                 "systemd-cgroup" => globals.systemd_cgroup = true,
                 "rootless" => globals.rootless = value,

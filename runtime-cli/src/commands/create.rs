@@ -51,7 +51,7 @@ pub(super) struct NewOptions {
 impl NewOptions {
     /// Reads the bundle and passes on what there is to say about it.
     pub(super) fn load(&self, context: &Context) -> Result<Bundle, Failure> {
-        let bundle = Bundle::load(&self.bundle)?;
+        let bundle = context.phase("parse", || Bundle::load(&self.bundle))?;
         context.log.notices(bundle.notices());
         Ok(bundle)
     }

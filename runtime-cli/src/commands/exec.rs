@@ -100,7 +100,7 @@ impl Exec {
         let foreground = Foreground::prepare()?;
         let process = container.exec(process, options)?;
         context.log.notices(process.notices());
-        foreground.attend(process)
+        context.phase("process", || foreground.attend(process))
     }
 
     /// What to run, and how, for the library.

@@ -22,11 +22,12 @@ mod update;
 use std::ffi::OsString;
 use std::io::Write;
 
-use runtime_core::{CgroupDriver, Runtime};
+use runtime_core::{CgroupDriver, Runtime, Trace};
 
 use crate::args::{self, Count, Globals, Order, Request};
 use crate::failure::{Failure, Outcome};
 use crate::logging::{Format, Log};
+use crate::trace_file::TraceFile;
 use crate::version;
 
 /// A command of the command line: its options are the fields of its clap parser.
@@ -44,6 +45,8 @@ pub(crate) trait Command: clap::Parser {
 pub(crate) struct Context {
     pub(crate) globals: Globals,
     pub(crate) log: Log,
+    /// How long what is done takes, where that is asked for.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Context {
@@ -53,7 +56,19 @@ impl Context {
             true => CgroupDriver::Systemd,
             false => CgroupDriver::Cgroupfs,
         };
-        Ok(Runtime::new(self.globals.root()?).cgroup_driver(driver))
+        let runtime = Runtime::new(self.globals.root()?).cgroup_driver(driver);
+        Ok(match &self.trace {
+            Some(trace) => runtime.trace(trace.clone()),
+            None => runtime,
+        })
+    }
+
+    /// Does `work`, a phase that is no part of the library's.
+    pub(crate) fn phase<T>(&self, category: &'static str, work: impl FnOnce() -> T) -> T {
+        match &self.trace {
+            Some(trace) => trace.time(category, category, work),
+            None => work(),
+        }
     }
 }
 
@@ -124,7 +139,17 @@ fn dispatch(context: &mut Context, args: impl Iterator<Item = OsString>) -> Outc
     if let "help" | "h" = name.as_str() {
         return help::run(rest);
     }
-    (find(&name)?.call)(context, rest)
+    let command = find(&name)?;
+    let Some(file) = context.globals.trace.clone() else { return (command.call)(context, rest) };
+    // Made before anything happens: what cannot be written is told of while nothing is done.
+    let mut file = TraceFile::create(&file)?;
+    let trace = context.trace.insert(Trace::new()).clone();
+    let outcome = trace.time("command", &format!("tare {name}"), || (command.call)(context, rest));
+    if let Err(failure) = file.write(&trace) {
+        // What the command did is what its exit code tells of.
+        context.log.warning(&format!("writing the trace: {}", failure.message));
+    }
+    outcome
 }
 
 fn text(arg: OsString) -> Result<String, Failure> {

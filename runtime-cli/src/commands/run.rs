@@ -53,7 +53,7 @@ impl Run {
         let foreground = Foreground::prepare()?;
         let (container, process) = runtime.run(&self.id, &bundle, options)?;
         context.log.notices(container.notices());
-        let code = foreground.attend(process);
+        let code = context.phase("process", || foreground.attend(process));
         if !self.keep {
             delete(context, &container);
         }

@@ -135,6 +135,7 @@ pub mod nr {
     pub const IOCTL: usize = 16;
     pub const PREAD64: usize = 17;
     pub const GETPID: usize = 39;
+    pub const CLOCK_GETTIME: usize = 228;
     pub const SENDFILE: usize = 40;
     pub const FSETXATTR: usize = 190;
     pub const FGETXATTR: usize = 193;

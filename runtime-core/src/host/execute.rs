@@ -13,6 +13,7 @@ use crate::plan::cgroup::{CgroupPlan, Part};
 use crate::plan::ops::{Fact, Message, Op};
 use crate::plan::{Action, HostOp, Plan, Step, blame, blame_rlimit};
 use crate::sys::pidfd;
+use crate::trace::Trace;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ pub(crate) struct Execution<'a> {
     adopted: bool,
     /// The step at hand.
     place: usize,
+    trace: Option<&'a Trace>,
 }
 
 /// The process that a plan started.
@@ -73,12 +75,19 @@ impl<'a> Execution<'a> {
             reached: None,
             adopted: false,
             place: 0,
+            trace: None,
         }
     }
 
     /// In a cgroup that is there already.
     pub(crate) fn in_cgroup(mut self, cgroup: Option<LiveCgroup>) -> Self {
         self.cgroup = cgroup;
+        self
+    }
+
+    /// Keeping in `trace` how long each step takes.
+    pub(crate) fn traced(mut self, trace: Option<&'a Trace>) -> Self {
+        self.trace = trace;
         self
     }
 
@@ -97,6 +106,7 @@ impl<'a> Execution<'a> {
                 })
             }
             Err(error) => {
+                self.trace.inspect(|trace| trace.settled());
                 let error = self.unless_out_of_memory(error);
                 self.find_child();
                 if self.cgroup.is_none() {
@@ -134,18 +144,45 @@ impl<'a> Execution<'a> {
         let plan = self.plan;
         for (place, step) in plan.steps.iter().enumerate() {
             self.place = place;
-            match &step.action {
-                Action::Host(op) => {
-                    self.carry_out(op).map_err(|error| match step.pointer.as_str() {
-                        "" => error,
-                        pointer => error.at(pointer),
-                    })?
+            match self.trace {
+                Some(trace) if step.is_done_or_awaited_here() => {
+                    trace.step(step.phase_here(), &step.words(), &step.pointer, || {
+                        self.take_step(step)
+                    })
                 }
-                Action::Init(Op::Sync { point }) => self.await_point(*point)?,
-                Action::Init(Op::Fork { .. }) => self.await_child()?,
-                Action::Init(_) => {}
+                _ => self.take_step(step),
+            }?;
+        }
+        self.trace.map_or(Ok(()), |trace| self.await_gate(trace))
+    }
+
+    fn take_step(&mut self, step: &Step) -> Result<()> {
+        match &step.action {
+            Action::Host(op) => self.carry_out(op).map_err(|error| match step.pointer.as_str() {
+                "" => error,
+                pointer => error.at(pointer),
+            }),
+            Action::Init(Op::Sync { point }) => self.await_point(*point),
+            Action::Init(Op::Fork { .. }) => self.await_child(),
+            Action::Init(_) => Ok(()),
+        }
+    }
+
+    /// What init does between the last word to go on and the gate is measured, too.
+    fn await_gate(&mut self, trace: &Trace) -> Result<()> {
+        let gate = |step: &Step| matches!(step.action, Action::Init(Op::Gate {}));
+        let Some(gate) = self.plan.steps.iter().position(gate) else { return Ok(()) };
+        // What fails from here on is for `start` to tell.
+        while let Some(heard) = self.init()?.channel.hear()? {
+            if heard.fact != Fact::Begins {
+                break;
+            }
+            note(trace, self.plan.steps.get(heard.message.op as usize), heard.message.value);
+            if heard.message.op as usize >= gate {
+                break;
             }
         }
+        trace.settled();
         Ok(())
     }
 
@@ -345,6 +382,12 @@ impl<'a> Execution<'a> {
             Fact::Console => self.console = heard.attached,
             Fact::Listener => self.listener = i32::try_from(heard.message.value).ok(),
             Fact::Reached => self.reached = Some(heard.message.value),
+            Fact::Begins => {
+                if let Some(trace) = self.trace {
+                    let step = self.plan.steps.get(heard.message.op as usize);
+                    note(trace, step, heard.message.value);
+                }
+            }
         }
         Ok(())
     }
@@ -447,18 +490,31 @@ fn died(init: &Init) -> Error {
 
 /// Hears the end of the story once init may execute: nothing more (it has become
 /// the program), or what failed.
-pub(crate) fn await_exec(init: &Init, plan: &Plan) -> Result<()> {
+pub(crate) fn await_exec(init: &Init, plan: &Plan, trace: Option<&Trace>) -> Result<()> {
     loop {
-        match init.channel.hear()? {
-            None => return Ok(()),
-            Some(heard) if heard.fact == Fact::Failed => {
+        match (init.channel.hear()?, trace) {
+            (None, trace) => {
+                trace.inspect(|trace| trace.settled());
+                return Ok(());
+            }
+            (Some(heard), Some(trace)) if heard.fact == Fact::Begins => {
+                note(trace, plan.steps.get(heard.message.op as usize), heard.message.value);
+            }
+            (Some(heard), _) if heard.fact == Fact::Failed => {
                 let error =
                     blame(plan.steps.get(heard.message.op as usize), heard.message, &heard.words);
                 end(init);
                 return Err(error);
             }
-            Some(_) => {}
+            (Some(_), _) => {}
         }
+    }
+}
+
+/// Keeps that init began `step` at that time.
+pub(crate) fn note(trace: &Trace, step: Option<&Step>, time: u64) {
+    if let Some(step) = step {
+        trace.begun(step.phase(), step.words(), &step.pointer, time);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::host::{facts, notify, resctrl};
 use crate::plan::cgroup::systemd::Manager;
 use crate::plan::ops::Op;
 use crate::plan::{self, Action, Plan, Request};
+use crate::trace::{Trace, timed};
 use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
@@ -129,13 +130,16 @@ impl Runtime {
         run: bool,
     ) -> Result<Creation<'a>> {
         check_id(id)?;
-        let plan = self.decide(id, bundle, &options, run)?;
+        let trace = self.trace.as_ref();
+        let mut plan =
+            timed(trace, "plan", "check and plan", || self.decide(id, bundle, &options, run))?;
+        plan.traced = trace.is_some();
         let directory = Directory::create(self.root(), id)?;
         let record = record(id, bundle, &plan, &options);
         Ok(Creation {
             runtime: self,
             bundle,
-            made: Made { directory, record, plan, root: self.root() },
+            made: Made { directory, record, plan, root: self.root(), trace },
             options,
         })
     }
@@ -215,6 +219,7 @@ struct Made<'a> {
     directory: Directory,
     record: Record,
     plan: Plan,
+    trace: Option<&'a Trace>,
 }
 
 impl<'a> Creation<'a> {
@@ -237,8 +242,9 @@ impl<'a> Creation<'a> {
             return Err(error);
         }
         let execution =
-            Execution::new(&made.plan, Some(&made.directory), &mut made.record, surroundings);
-        match execution.run() {
+            Execution::new(&made.plan, Some(&made.directory), &mut made.record, surroundings)
+                .traced(made.trace);
+        match timed(made.trace, "execute", "carry out the plan", || execution.run()) {
             Ok(mut outcome) => {
                 made.plan.notices.append(&mut outcome.notices);
                 Ok((made, outcome))
@@ -254,14 +260,21 @@ impl<'a> Creation<'a> {
 impl Made<'_> {
     fn container(self) -> Container {
         let notices: Vec<Notice> = self.plan.notices;
-        Container { root: self.root.to_owned(), id: self.record.id, notices }
+        Container {
+            root: self.root.to_owned(),
+            id: self.record.id,
+            notices,
+            trace: self.trace.cloned(),
+        }
     }
 
     /// From the word to go on to the running program.
     fn follow(&mut self, outcome: &Outcome, spec: &Spec, supervisor: Option<&Path>) -> Result<()> {
         let socket = supervisor.map(|_| notify::listen(&self.directory)).transpose()?;
-        await_exec(&outcome.init, &self.plan)?;
-        super::start::poststart(&self.record, spec)?;
+        timed(self.trace, "start", "until the program runs", || {
+            await_exec(&outcome.init, &self.plan, self.trace)
+        })?;
+        super::start::poststart(&self.record, spec, self.trace)?;
         if let (Some(socket), Some(supervisor)) = (&socket, supervisor) {
             notify::relay(socket, supervisor, outcome.init.pid, outcome.init.pidfd.as_fd())?;
         }

@@ -14,6 +14,7 @@ use crate::host::spawn::Surroundings;
 use crate::plan::cgroup::Cgroup;
 use crate::plan::{self, ExecRequest, capabilities};
 use crate::state::Status;
+use crate::trace::timed;
 use oci_spec::runtime as oci;
 use std::os::fd::AsFd;
 
@@ -36,7 +37,10 @@ impl Container {
         let cgroup = place.clone().map(LiveCgroup::open).transpose()?;
         let whole_cgroup = options.cgroup.is_empty();
         let facts = facts::gather(None)?;
-        let plan = plan::exec(&ExecRequest {
+        let trace = self.trace.as_ref();
+        let decide =
+            |request: &ExecRequest<'_>| timed(trace, "plan", "plan", || plan::exec(request));
+        let mut plan = decide(&ExecRequest {
             id: &self.id,
             pid: u64::from(record.pid.cast_unsigned()),
             spec: &spec,
@@ -53,6 +57,7 @@ impl Container {
             pid_file: options.pid_file,
             pidfd_socket: options.pidfd_socket,
         })?;
+        plan.traced = trace.is_some();
         let surroundings = Surroundings {
             directory: Some(&self.root),
             gate: None,
@@ -64,9 +69,11 @@ impl Container {
             beside: place.as_ref().filter(|_| whole_cgroup).map(|place| (place, record.pid)),
             patience: patience(&plan),
         };
-        let outcome =
-            Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup).run()?;
-        await_exec(&outcome.init, &plan).inspect_err(|_| end(&outcome.init))?;
+        let execution = Execution::new(&plan, None, &mut record, surroundings).in_cgroup(cgroup);
+        let execution = execution.traced(trace);
+        let outcome = timed(trace, "execute", "carry out the plan", || execution.run())?;
+        timed(trace, "start", "until the program runs", || await_exec(&outcome.init, &plan, trace))
+            .inspect_err(|_| end(&outcome.init))?;
         notices.extend(plan.notices);
         Ok(Process::new(outcome.init, outcome.console).with_notices(notices))
     }

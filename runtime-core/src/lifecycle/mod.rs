@@ -25,6 +25,7 @@ use crate::host::cgroup::LiveCgroup;
 use crate::host::proc_stat;
 use crate::host::record::{Directory, Record};
 use crate::sys::pidfd;
+use crate::trace::Trace;
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -40,12 +41,13 @@ pub struct Runtime {
     root: PathBuf,
     driver: CgroupDriver,
     resctrl: Option<PathBuf>,
+    trace: Option<Trace>,
 }
 
 impl Runtime {
     /// A runtime with its state below `root`, which is made when first needed.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), driver: CgroupDriver::Cgroupfs, resctrl: None }
+        Self { root: root.into(), driver: CgroupDriver::Cgroupfs, resctrl: None, trace: None }
     }
 
     /// The same with another way to make cgroups.
@@ -62,6 +64,14 @@ impl Runtime {
         self
     }
 
+    /// The same, keeping in `trace` how long what it and its containers do takes: `create`,
+    /// `run`, `start` and `exec`, by phases and steps.
+    #[must_use]
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
     /// The state directory.
     pub fn root(&self) -> &Path {
         &self.root
@@ -74,7 +84,8 @@ impl Runtime {
     pub fn container(&self, id: &str) -> Result<Container> {
         check_id(id)?;
         Directory::open(&self.root, id)?;
-        Ok(Container { root: self.root.clone(), id: id.to_owned(), notices: Vec::new() })
+        let trace = self.trace.clone();
+        Ok(Container { root: self.root.clone(), id: id.to_owned(), notices: Vec::new(), trace })
     }
 
     /// All containers, by id; those whose state cannot be read are errors.
@@ -126,6 +137,7 @@ pub struct Container {
     root: PathBuf,
     id: String,
     notices: Vec<Notice>,
+    trace: Option<Trace>,
 }
 
 impl Container {

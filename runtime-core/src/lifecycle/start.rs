@@ -11,6 +11,7 @@ use crate::plan::ops::Fact;
 use crate::plan::{Step, blame, host_hook, no_process};
 use crate::state::Status;
 use crate::sys::pidfd;
+use crate::trace::{Trace, timed};
 use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -41,8 +42,11 @@ impl Container {
         if spec.process().is_none() {
             return Err(stop(&waiting, no_process()));
         }
-        self.open_gate(&directory, &record, &spec, &waiting)?;
-        if let Err(error) = poststart(&record, &spec) {
+        let trace = self.trace.as_ref();
+        timed(trace, "start", "until the program runs", || {
+            self.open_gate(&directory, &record, &spec, &waiting)
+        })?;
+        if let Err(error) = poststart(&record, &spec, trace) {
             return Err(stop(&waiting, error));
         }
         match (&socket, supervisor) {
@@ -73,12 +77,19 @@ impl Container {
         let channel = Channel::over(knocker, (!unlimited).then_some(PATIENCE))?;
         channel.go()?;
         while let Some(heard) = channel.hear()? {
+            if let (Fact::Begins, Some(trace)) = (heard.fact, &self.trace) {
+                let step = self.step_at(directory, heard.message.op);
+                crate::host::execute::note(trace, step.as_ref(), heard.message.value);
+            }
             if heard.fact == Fact::Failed {
                 // It is about to end: a stopped container from here on.
                 let _ = pidfd::wait_ended(waiting.pidfd.as_fd(), Instant::now() + PATIENCE);
                 let step = self.step_at(directory, heard.message.op);
                 return Err(blame(step.as_ref(), heard.message, &heard.words));
             }
+        }
+        if let Some(trace) = &self.trace {
+            trace.settled();
         }
         directory.remove_file(GATE)
     }
@@ -135,11 +146,12 @@ fn refuse_unless_created(status: Status) -> Result<()> {
 }
 
 /// The poststart hooks, once the program runs.
-pub(super) fn poststart(record: &Record, spec: &Spec) -> Result<()> {
+pub(super) fn poststart(record: &Record, spec: &Spec, trace: Option<&Trace>) -> Result<()> {
     let state = hooks::state_of(record, "running", record.pid);
     let Hooks { poststart, output, .. } = Hooks::of(spec, &record.bundle);
     for (index, hook) in poststart.iter().enumerate() {
-        hooks::run(&host_hook("poststart", index, hook, &output), &state, &record.bundle)?;
+        let hook = host_hook("poststart", index, hook, &output);
+        timed(trace, "hook", "poststart hook", || hooks::run(&hook, &state, &record.bundle))?;
     }
     Ok(())
 }

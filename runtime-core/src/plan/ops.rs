@@ -29,6 +29,8 @@ pub const NO_SLOT: u64 = u64::MAX;
 pub struct Header;
 
 impl Header {
+    /// In the count of operations: init is to tell when it begins each.
+    pub const TRACED: u64 = 1 << 63;
     /// Words before the table of descriptors.
     pub const WORDS: usize = 3;
 }
@@ -262,6 +264,9 @@ pub enum Fact {
     Console = 4,
     /// The seccomp listener will be descriptor `value` of this process.
     Listener = 5,
+    /// `op` begins; `value` is the time, in nanoseconds of CLOCK_REALTIME. Only in a
+    /// plan that is [traced](Header::TRACED).
+    Begins = 6,
 }
 
 impl Fact {
@@ -273,6 +278,7 @@ impl Fact {
             3 => Self::Child,
             4 => Self::Console,
             5 => Self::Listener,
+            6 => Self::Begins,
             _ => return None,
         })
     }

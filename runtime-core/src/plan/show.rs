@@ -74,6 +74,39 @@ impl Plan {
     }
 }
 
+impl Step {
+    /// What is done, in the words of the plan.
+    pub(crate) fn words(&self) -> String {
+        match &self.action {
+            Action::Host(op) => host_op(op),
+            Action::Init(op) => init_op(op),
+        }
+    }
+
+    /// Whether the host side does it, or waits for init to have done it.
+    pub(crate) fn is_done_or_awaited_here(&self) -> bool {
+        matches!(self.action, Action::Host(_) | Action::Init(Op::Sync { .. } | Op::Fork { .. }))
+    }
+
+    /// The phase of the host side, for a trace.
+    pub(crate) fn phase_here(&self) -> &'static str {
+        if matches!(self.action, Action::Init(_)) { "wait" } else { self.phase() }
+    }
+
+    /// The phase that it belongs to, for a trace.
+    pub(crate) fn phase(&self) -> &'static str {
+        match &self.action {
+            Action::Host(HostOp::Hook(_)) | Action::Init(Op::Hook { .. }) => "hook",
+            Action::Host(
+                HostOp::MakeCgroup(_) | HostOp::StartUnit | HostOp::AwaitUnit | HostOp::LimitCgroup,
+            ) => "cgroup",
+            Action::Host(HostOp::Spawn { .. }) => "clone",
+            Action::Host(_) => "host",
+            Action::Init(_) => "init",
+        }
+    }
+}
+
 fn line(f: &mut fmt::Formatter<'_>, place: usize, step: &Step) -> fmt::Result {
     let (side, text) = match &step.action {
         Action::Host(op) => ("host", host_op(op)),

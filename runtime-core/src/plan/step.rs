@@ -2,7 +2,7 @@
 
 use super::cgroup::{CgroupPlan, Part};
 use super::hooks::{Output, OutputFile};
-use super::ops::{MAGIC, Op, slot};
+use super::ops::{Header, MAGIC, Op, slot};
 use super::resctrl::ResctrlGroup;
 use super::wire::Writer;
 use crate::error::{Error, ErrorKind, Notice, Result};
@@ -255,6 +255,9 @@ pub struct Plan {
     /// What the user should know.
     #[serde(skip)]
     pub notices: Vec<Notice>,
+    /// Whether init tells when it begins each operation.
+    #[serde(skip)]
+    pub traced: bool,
 }
 
 impl Plan {
@@ -267,6 +270,7 @@ impl Plan {
             cgroup: None,
             resctrl: None,
             notices: Vec::new(),
+            traced: false,
         }
     }
 
@@ -316,7 +320,8 @@ impl Plan {
         let mut out = Writer::with_capacity(16 * 1024);
         out.word(MAGIC);
         out.word(table.len() as u64);
-        out.word(ops().count() as u64);
+        let traced = if self.traced { Header::TRACED } else { 0 };
+        out.word(ops().count() as u64 | traced);
         for number in table {
             out.word(i64::from(*number) as u64);
         }
