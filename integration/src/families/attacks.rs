@@ -21,6 +21,7 @@ family!("attacks":
     cve_2019_5736_entry_point_that_is_proc_self_exe_leaves_the_runtime_alone,
     cve_2016_9962_joining_process_shows_nothing_of_the_host,
     cve_2019_18837_destination_through_links_stays_inside,
+    destination_behind_a_link_into_proc_is_refused,
     masked_path_behind_a_link_is_masked,
     mount_over_proc_is_refused,
     state_directories_are_not_open_to_others,
@@ -198,6 +199,12 @@ fn cve_2019_18837_destination_through_links_stays_inside(ctx: &Context) -> Outco
     );
     bundle.payload(&["true"]).container()?.run(&[])?;
     untouched(&dir)
+}
+
+/// As in CVE-2023-28642, with a new file system in the place of a bind mount.
+fn destination_behind_a_link_into_proc_is_refused(ctx: &Context) -> Outcome {
+    let bundle = Bundle::new(ctx)?.symlink("/a", "proc/sys")?.mount("/a", "tmpfs", "tmpfs", &[]);
+    bundle.payload(&["true"]).container()?.run(&[])?.exits(1)?.says(&["proc"]).map(drop)
 }
 
 fn masked_path_behind_a_link_is_masked(ctx: &Context) -> Outcome {

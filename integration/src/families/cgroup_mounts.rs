@@ -15,6 +15,7 @@ family!("cgroup_mounts":
     hierarchies_of_v1_show_the_containers_part_alone,
     hierarchy_of_v2_is_shown_whole_without_a_namespace,
     namespace_makes_the_containers_cgroup_the_root,
+    file_system_of_v2_shows_the_containers_part_alone,
     mount_is_writable_unless_it_is_asked_to_be_read_only,
     controllers_of_a_joint_hierarchy_have_links,
     user_namespace_has_its_cgroups_mounted_too,
@@ -73,6 +74,15 @@ fn namespace_makes_the_containers_cgroup_the_root(ctx: &Context) -> Outcome {
     for mount in hierarchies {
         check_eq!(mount.root, "/", "root of {}", mount.point);
     }
+    Ok(())
+}
+
+/// Mounted from the host's namespace it would show, and end, every process of the host.
+fn file_system_of_v2_shows_the_containers_part_alone(ctx: &Context) -> Outcome {
+    let bundle = Bundle::new(ctx)?.namespace("cgroup", None);
+    let bundle = bundle.mount("/cgroup", "cgroup2", "cgroup2", &[]);
+    let line = bundle.report(&["cat", "/cgroup/cgroup.procs"])?;
+    check_eq!(line["text"], json!("1\n"), "processes of the cgroup");
     Ok(())
 }
 

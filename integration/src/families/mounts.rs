@@ -38,6 +38,7 @@ family!("mounts":
     default_devices_can_be_used,
     masked_paths_hide_and_missing_ones_are_ignored,
     readonly_paths_refuse_writes,
+    readonly_path_may_be_the_root,
     cgroup_mount_shows_the_containers_own_tree,
     mqueue_and_devpts_are_new,
     lower_case_type_none_with_bind_is_a_bind,
@@ -381,6 +382,13 @@ fn readonly_paths_refuse_writes(ctx: &Context) -> Outcome {
     let lines = bundle.reports(&["probe", "/data", "/data/file", "/proc/sys/kernel/hostname"])?;
     let errnos: Vec<&Value> = lines.iter().map(|l| &l["write"]).collect();
     check_eq!(errnos, [&json!(30); 3], "errno of writes");
+    Ok(())
+}
+
+fn readonly_path_may_be_the_root(ctx: &Context) -> Outcome {
+    let bundle = Bundle::new(ctx)?.set("/linux/readonlyPaths", json!(["/"]));
+    let line = bundle.report(&["probe", "/etc"])?;
+    check_eq!(line["write"], json!(30), "errno of a write below the root");
     Ok(())
 }
 

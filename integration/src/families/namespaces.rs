@@ -26,6 +26,7 @@ family!("namespaces":
     time_offsets_are_set,
     time_goes_by_the_offsets,
     time_offsets_may_be_negative,
+    time_offsets_may_be_empty,
     time_offsets_that_cannot_be_are_refused,
     user_namespace_maps_ids_and_files,
     user_namespace_with_several_ranges,
@@ -142,6 +143,15 @@ fn time_offsets_may_be_negative(ctx: &Context) -> Outcome {
     let offsets = json!({"boottime": {"secs": -40}, "monotonic": {"secs": -1, "nanosecs": 5}});
     let ahead = uptime_ahead(ctx, offsets)?;
     check!((-60.0..-35.0).contains(&ahead), "{ahead} s ahead");
+    Ok(())
+}
+
+fn time_offsets_may_be_empty(ctx: &Context) -> Outcome {
+    let bundle = Bundle::new(ctx)?.namespace("time", None);
+    for offsets in [json!({}), json!({"boottime": {}})] {
+        let bundle = Bundle::from_config(ctx, bundle.config.clone())?;
+        bundle.set("/linux/timeOffsets", offsets).facts()?;
+    }
     Ok(())
 }
 

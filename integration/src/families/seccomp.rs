@@ -29,6 +29,7 @@ family!("seccomp":
     trap_tells_a_handler_the_call,
     log_lets_pass,
     trace_without_a_tracer_is_enosys,
+    profile_that_forbids_everything_is_told,
     filter_is_loaded_without_no_new_privileges,
     filter_is_loaded_for_a_user_that_is_not_root,
     unknown_names_are_ignored,
@@ -226,6 +227,25 @@ fn log_lets_pass(ctx: &Context) -> Outcome {
 fn trace_without_a_tracer_is_enosys(ctx: &Context) -> Outcome {
     let line = call(ctx, &one_rule("SCMP_ACT_TRACE"), &["syscall", GETPRIORITY])?;
     check_eq!(line["errno"], json!(38), "errno");
+    Ok(())
+}
+
+/// Init can neither execute the program then, nor say so, nor exit.
+fn profile_that_forbids_everything_is_told(ctx: &Context) -> Outcome {
+    for action in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"] {
+        let c = Bundle::new(ctx)?
+            .set("/linux/seccomp", json!({"defaultAction": action}))
+            .payload(&["true"])
+            .container()?;
+        c.run(&[])?.exits(1)?.says(&["filter must let execve pass"])?;
+        let c = Bundle::new(ctx)?
+            .set("/linux/seccomp", json!({"defaultAction": action}))
+            .payload(&["true"])
+            .container()?;
+        c.create()?;
+        c.verb("start")?.exits(1)?.says(&["filter must let execve pass"])?;
+        c.has_status("stopped")?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 
 use super::State;
 use super::configure::{self, Words};
-use super::mounts::{After, clone_tree, finish, not_a_directory};
+use super::mounts::{After, clone_tree, finish, not_a_directory, refuse_below_proc};
 use crate::host::{During, Fault, Host};
 use crate::ops::{Call, inherit};
 use crate::path::{self, Buffer};
@@ -68,14 +68,15 @@ impl State {
             let place = sys::open(parent, name.as_text(), flags, 0).during(Call::Open)?;
             return Ok(Target { place, found: false });
         }
-        if mount.inherit != 0
-            && let Ok(place) = path::open(root, mount.target, flag::O_PATH | flag::O_DIRECTORY)
-        {
-            return Ok(Target { place, found: true });
+        let target = match there(root, mount) {
+            Some(place) => Target { place, found: true },
+            None => Target { place: made(root, mount, kernel)?, found: false },
+        };
+        // Those two do not follow links.
+        if !kernel {
+            refuse_below_proc(mount.target, &target.place)?;
         }
-        let made = path::make_directories(root, mount.target, 0o755, kernel);
-        let refused = |fault: Fault| if kernel && fault.errno == errno::ELOOP { not_a_directory() } else { fault };
-        Ok(Target { place: made.map_err(refused)?, found: false })
+        Ok(target)
     }
 
     pub fn remount(&mut self, target: &CStr, flags: u64, data: &CStr) -> Result<(), Fault> {
@@ -85,6 +86,17 @@ impl State {
         let data = (!data.is_empty()).then_some(data);
         sys::mount(c"", place.as_text(), None, flags | flag::MS_REMOUNT, data).during(Call::Mount).map(drop)
     }
+}
+
+/// The target of a tmpfs that takes over what it covers, if it is there.
+fn there(root: i32, mount: &Filesystem) -> Option<Fd> {
+    let open = || path::open(root, mount.target, flag::O_PATH | flag::O_DIRECTORY).ok();
+    if mount.inherit == 0 { None } else { open() }
+}
+
+fn made(root: i32, mount: &Filesystem, kernel: bool) -> Result<Fd, Fault> {
+    let refused = |fault: Fault| if kernel && fault.errno == errno::ELOOP { not_a_directory() } else { fault };
+    path::make_directories(root, mount.target, 0o755, kernel).map_err(refused)
 }
 
 /// `covered` is the directory whose mode a tmpfs takes over.

@@ -174,18 +174,23 @@ impl State {
 /// image must not lead another name there (CVE-2019-16884, CVE-2023-28642). /proc
 /// itself takes nothing but a procfs.
 fn refuse_hidden_proc(name: &CStr, target: &Fd, tree: &Fd) -> Result<(), Fault> {
-    let is_proc = |file: &Fd| {
-        let answer = sys::filesystem(file.raw()).during(Call::Fstatfs);
-        answer.map(|(kind, _)| kind == super::procfs::PROC_SUPER_MAGIC)
-    };
-    let named = name.to_bytes();
-    if named == b"/proc" {
+    if name.to_bytes() == b"/proc" {
         return if is_proc(tree)? { Ok(()) } else { Err(Fault::new(Call::NotProc, 0)) };
     }
-    if !named.starts_with(b"/proc/") && is_proc(target)? {
-        return Err(Fault::new(Call::HiddenProc, errno::EPERM));
+    refuse_below_proc(name, target)
+}
+
+/// The same for what is mounted on `target`, whatever that is.
+pub fn refuse_below_proc(name: &CStr, target: &Fd) -> Result<(), Fault> {
+    if name.to_bytes().starts_with(b"/proc/") || !is_proc(target)? {
+        return Ok(());
     }
-    Ok(())
+    Err(Fault::new(Call::HiddenProc, errno::EPERM))
+}
+
+fn is_proc(file: &Fd) -> Result<bool, Fault> {
+    let (kind, _) = sys::filesystem(file.raw()).during(Call::Fstatfs)?;
+    Ok(kind == super::procfs::PROC_SUPER_MAGIC)
 }
 
 pub fn not_a_directory() -> Fault {

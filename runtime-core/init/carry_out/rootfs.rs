@@ -116,7 +116,8 @@ impl State {
             if null.is_none() {
                 null = match path::open(self.root()?, c"/dev/null", flag::O_RDWR) {
                     Ok(fd) if sys::stat_fd(fd.raw()).during(Call::Fstat)?.is_null() => Some(fd),
-                    Ok(_) => return Err(Fault::new(Call::NotADevice, 0)),
+                    // Another device, or a file of the image: the host's stays.
+                    Ok(_) => return Ok(()),
                     Err(errno::ENOENT) => return Ok(()),
                     Err(errno) => return Err(Fault::new(Call::Openat2, errno)),
                 };

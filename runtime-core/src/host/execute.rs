@@ -491,11 +491,13 @@ fn died(init: &Init) -> Error {
 /// Hears the end of the story once init may execute: nothing more (it has become
 /// the program), or what failed.
 pub(crate) fn await_exec(init: &Init, plan: &Plan, trace: Option<&Trace>) -> Result<()> {
+    let filtered = |step: &Step| matches!(step.action, Action::Init(Op::Seccomp { .. }));
     loop {
         match (init.channel.hear()?, trace) {
             (None, trace) => {
                 trace.inspect(|trace| trace.settled());
-                return Ok(());
+                let doubtful = plan.steps.iter().any(filtered);
+                return if doubtful { became_program(init.pid) } else { Ok(()) };
             }
             (Some(heard), Some(trace)) if heard.fact == Fact::Begins => {
                 note(trace, plan.steps.get(heard.message.op as usize), heard.message.value);
@@ -509,6 +511,26 @@ pub(crate) fn await_exec(init: &Init, plan: &Plan, trace: Option<&Trace>) -> Res
             (Some(_), _) => {}
         }
     }
+}
+
+/// A seccomp filter may forbid execve, and to say so: init ends without a word then,
+/// still under its own name. A program gets its name soon after the socket has closed.
+pub(crate) fn became_program(pid: i32) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_millis(200);
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(stat) = proc_stat::read(pid).filter(|stat| stat.is_init) {
+        if stat.ended {
+            let text = "init ended before it could execute the program";
+            return Err(Error::new(ErrorKind::Exec, text)
+                .at("/linux/seccomp")
+                .hint("the filter must let execve pass"));
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
 }
 
 /// Keeps that init began `step` at that time.

@@ -232,12 +232,13 @@ fn open_for<'a>(
     lowest: RawFd,
 ) -> Result<Handed<'a>> {
     match descriptor {
-        Descriptor::Namespace(path) => {
+        Descriptor::Namespace { path, pointer } => {
             let namespace =
                 open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())
                     .map_err(|errno| {
                     Error::os("open", errno as i32)
                         .path(path)
+                        .at(pointer.as_str())
                         .hint("the namespace to join must exist")
                 })?;
             Ok(Handed::Owned(above(namespace, lowest)?))

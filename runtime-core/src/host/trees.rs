@@ -11,7 +11,7 @@ use super::spawn::{self, Surroundings};
 use crate::error::{Context, Error, Result};
 use crate::plan::clone_flags::CLONE_NEWUSER;
 use crate::plan::ops::{Op, point};
-use crate::plan::{IdMapping, Plan, Tree, UserNamespace};
+use crate::plan::{IdMapping, LOCKED_BELOW, Plan, Tree, UserNamespace};
 use crate::sys;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -38,10 +38,11 @@ impl<'a> Trees<'a> {
     pub(super) fn open(&mut self, tree: &Tree) -> Result<OwnedFd> {
         let copy = sys::mount::open_tree(&tree.source, tree.recursive, tree.no_follow);
         let copy = copy.map_err(|error| {
-            Error::io("open_tree", &error)
-                .path(&tree.source)
-                .at(tree.pointer.as_str())
-                .hint("the source of a bind mount must exist")
+            let hint = match error.raw_os_error() {
+                Some(libc::EINVAL) if !tree.recursive => LOCKED_BELOW,
+                _ => "the source of a bind mount must exist",
+            };
+            Error::io("open_tree", &error).path(&tree.source).at(tree.pointer.as_str()).hint(hint)
         })?;
         if let Some(mapping) = tree.id_map {
             self.map(tree, mapping, &copy)

@@ -148,6 +148,10 @@ fn reap(record: &Record) {
 fn remove_cgroup(cgroup: &LiveCgroup, record: &Record) -> Result<()> {
     if record.phase == Phase::Creating {
         let deadline = Instant::now() + PATIENCE;
+        // Frozen, init would never notice that its creator is gone.
+        if cgroup.is_frozen()? {
+            cgroup.thaw()?;
+        }
         while !cgroup.pids()?.is_empty() {
             if Instant::now() > deadline {
                 return Err(Error::new(

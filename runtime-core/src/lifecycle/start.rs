@@ -4,6 +4,7 @@ use super::status::{First, first, status};
 use super::{Container, StartOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::channel::{Channel, PATIENCE};
+use crate::host::execute::became_program;
 use crate::host::record::{Directory, GATE, Record};
 use crate::host::{hooks, notify, sockets};
 use crate::plan::hooks::Hooks;
@@ -90,6 +91,9 @@ impl Container {
         }
         if let Some(trace) = &self.trace {
             trace.settled();
+        }
+        if spec.linux().as_ref().is_some_and(|linux| linux.seccomp().is_some()) {
+            became_program(record.pid)?;
         }
         directory.remove_file(GATE)
     }

@@ -73,6 +73,10 @@ fn doing(op: &Op) -> String {
     }
 }
 
+/// Why a part of a tree cannot be copied (mount_namespaces(7)).
+pub(crate) const LOCKED_BELOW: &str =
+    "what is mounted below the source is locked in this user namespace: take it along with rbind";
+
 /// Reasons that are not plain errnos.
 fn explain(op: &Op, message: Message, error: Error) -> Error {
     let config = |text: &str| Error::new(ErrorKind::InvalidConfig, text);
@@ -124,6 +128,18 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             {
                 error.path(source.as_path()).hint("the source of a bind mount must exist")
             }
+            (Op::MountBind { recursive: 0, .. }, libc::EINVAL)
+                if message.call == Call::OpenTree as u32 =>
+            {
+                error.hint(LOCKED_BELOW)
+            }
+            (Op::MountBind { .. }, libc::ENOTDIR) => {
+                error.hint("a directory is mounted on a directory only, and a file on a file")
+            }
+            (
+                Op::MaskPath { .. } | Op::ReadonlyPath { .. } | Op::MakeDirectory { .. },
+                libc::ELOOP,
+            ) => error.hint("it leads through a magic link of procfs, which is not followed"),
             (Op::JoinNamespace { .. } | Op::JoinProcess { .. }, libc::EINVAL) => {
                 error.hint("the path must name a namespace of that type")
             }

@@ -112,7 +112,10 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
     let (first, last): (Vec<&Join>, Vec<&Join>) =
         joins.partition(|join| is_user(join) != privileged);
     for join in first.into_iter().chain(last) {
-        let slot = plan.descriptor(Descriptor::Namespace(join.path.clone()));
+        let slot = plan.descriptor(Descriptor::Namespace {
+            path: join.path.clone(),
+            pointer: member(&join.pointer, "path"),
+        });
         plan.init(join.pointer.as_str(), Op::JoinNamespace { slot, kind: join.kind.flag });
     }
 }
@@ -225,5 +228,8 @@ fn time_offsets(plan: &mut Plan, parts: &Parts<'_>) {
         })
         .collect();
     lines.sort_unstable();
+    if lines.is_empty() {
+        return;
+    }
     plan.init("/linux/timeOffsets", Op::TimeOffsets { text: lines.concat().into() });
 }

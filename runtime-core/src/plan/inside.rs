@@ -4,8 +4,9 @@ use super::clone_flags::CLONE_NEWNS;
 use super::container::Parts;
 use super::ops::Op;
 use super::{Plan, rootfs, sysctl};
-use crate::bundle::item;
+use crate::bundle::{below_root, item};
 use crate::error::Result;
+use std::path::Path;
 
 const LIST_MASKED: &str = "/linux/maskedPaths";
 const LIST_READONLY: &str = "/linux/readonlyPaths";
@@ -17,7 +18,7 @@ pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     if let Some(process) = process {
         // A missing one is made, before the root may become read-only.
         let cwd = process.cwd().as_path();
-        if cwd != std::path::Path::new("/") {
+        if cwd != Path::new("/") {
             let op = Op::MakeDirectory { path: cwd.into(), mode: 0o755 };
             plan.init("/process/cwd", op);
         }
@@ -43,7 +44,12 @@ pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         plan.init(parameter.pointer, Op::Sysctl { path, value: parameter.value.into() });
     }
     for (index, path) in linux.readonly_paths().iter().flatten().enumerate() {
-        plan.init(item(LIST_READONLY, index), Op::ReadonlyPath { path: path.into() });
+        let op = match below_root(Path::new(path)) == Path::new("/") {
+            // Nothing can be mounted over it for the processes that are in it.
+            true if mounts => Op::RootReadonly {},
+            _ => Op::ReadonlyPath { path: path.into() },
+        };
+        plan.init(item(LIST_READONLY, index), op);
     }
     let label = linux.mount_label().as_deref().unwrap_or_default();
     for (index, path) in linux.masked_paths().iter().flatten().enumerate() {

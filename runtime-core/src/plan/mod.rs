@@ -35,7 +35,7 @@ mod step;
 pub mod sysctl;
 pub mod wire;
 
-pub(crate) use blame::{blame, blame_rlimit};
+pub(crate) use blame::{LOCKED_BELOW, blame, blame_rlimit};
 pub(crate) use container::host_hook;
 pub use container::{Request, container};
 pub use exec::{ExecRequest, exec};

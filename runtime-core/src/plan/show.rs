@@ -432,7 +432,8 @@ fn afterwards(propagation: u64, set: u64, clear: u64) -> String {
 
 /// Mount flags by the names that mount(8) has for them.
 pub(super) fn options(flags: u64, data: &str) -> String {
-    const NAMES: [(u64, &str); 16] = [
+    const NAMES: [(u64, &str); 17] = [
+        (libc::MS_POSIXACL, "acl"),
         (libc::MS_RDONLY, "ro"),
         (libc::MS_NOSUID, "nosuid"),
         (libc::MS_NODEV, "nodev"),

@@ -181,7 +181,12 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Descriptor {
     /// A namespace to join.
-    Namespace(PathBuf),
+    Namespace {
+        /// Its file.
+        path: PathBuf,
+        /// Where the configuration names it.
+        pointer: String,
+    },
     /// The process whose namespaces are joined.
     Process,
     /// The `cgroup.procs` file of the v2 cgroup, where init could not be started inside.

@@ -126,8 +126,22 @@ fn unified(file: &str, faults: &mut Faults) {
     } else if matches!(file, "" | "." | "..") {
         let message = format!("unified resource {file:?} is not a file name");
         faults.add(pointer(), message, "name a file such as memory.high");
+    } else if MEMBERSHIP.contains(&file) {
+        let message = format!("unified resource {file:?} is no limit");
+        faults.add(pointer(), message, "leave it out: the runtime itself moves, freezes and kills");
     }
 }
+
+/// Files that say who is in the cgroup and what becomes of them: a process of the
+/// host's moved in there would be killed with the container.
+const MEMBERSHIP: [&str; 6] = [
+    "cgroup.freeze",
+    "cgroup.kill",
+    "cgroup.procs",
+    "cgroup.subtree_control",
+    "cgroup.threads",
+    "cgroup.type",
+];
 
 #[cfg(test)]
 mod tests {

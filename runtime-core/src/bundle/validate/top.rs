@@ -14,7 +14,8 @@ pub(super) fn version(spec: &Spec, faults: &mut Faults) {
     let version = spec.version();
     let remedy = "use a version of the specification that starts with 1, such as 1.3.0";
     match major(version) {
-        Some(1) => {}
+        // Drafts of version 1 count as 0.
+        Some(0 | 1) => {}
         Some(_) => faults.add("/ociVersion", format!("unsupported ociVersion {version:?}"), remedy),
         None => faults.add("/ociVersion", format!("invalid ociVersion {version:?}"), remedy),
     }
@@ -82,12 +83,13 @@ mod tests {
         for good in ["1.0.0", "1.0.2-dev", "1.3.0+build.7", "1.99.0"] {
             assert_eq!(major(good), Some(1), "{good}");
         }
+        assert!(faults(r#"{"ociVersion":"0.5.0-dev"}"#).is_empty());
         for bad in ["", "1", "1.0", "1.0.x", "v1.0.0", "1.0.0.0", "1..0", "+1.0.0", "1.-1.0"] {
             assert_eq!(major(bad), None, "{bad}");
         }
         assert_eq!(
-            faults(r#"{"ociVersion":"0.5.0-dev"}"#),
-            ["/ociVersion: unsupported ociVersion \"0.5.0-dev\""]
+            faults(r#"{"ociVersion":"2.0.0-dev"}"#),
+            ["/ociVersion: unsupported ociVersion \"2.0.0-dev\""]
         );
         assert_eq!(faults(r#"{"ociVersion":""}"#), ["/ociVersion: invalid ociVersion \"\""]);
     }

@@ -10,7 +10,6 @@ use crate::error::Notice;
 pub fn warnings(spec: &Spec) -> Vec<Notice> {
     let mut notices = Vec::new();
     relative_destinations(spec, &mut notices);
-    kernel_memory(spec, &mut notices);
     notices
 }
 
@@ -26,31 +25,16 @@ fn relative_destinations(spec: &Spec, notices: &mut Vec<Notice>) {
     }
 }
 
-/// config-linux.md, Memory: kernel limits are gone since Linux 5.4 and 6.1.
-fn kernel_memory(spec: &Spec, notices: &mut Vec<Notice>) {
-    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-    let Some(memory) = resources.and_then(|resources| resources.memory().as_ref()) else { return };
-    #[allow(deprecated, reason = "to say that it is ignored")]
-    let kernel = memory.kernel();
-    for (field, value) in [("kernel", kernel), ("kernelTCP", memory.kernel_tcp())] {
-        if value.is_some() {
-            let pointer = member("/linux/resources/memory", field);
-            notices.push(Notice::new(pointer, "kernel memory settings are ignored"));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bundle::parse_spec;
 
     #[test]
-    fn relative_destinations_and_kernel_memory_are_mentioned() {
-        let text = br#"{"mounts":[{"destination":"a"},{"destination":"/b"}],
-            "linux":{"resources":{"memory":{"kernel":1}}}}"#;
+    fn relative_destinations_are_mentioned() {
+        let text = br#"{"mounts":[{"destination":"a"},{"destination":"/b"}]}"#;
         let (spec, _) = parse_spec(text).unwrap();
         let pointers: Vec<_> = warnings(&spec).into_iter().map(|notice| notice.pointer).collect();
-        assert_eq!(pointers, ["/mounts/0/destination", "/linux/resources/memory/kernel"]);
+        assert_eq!(pointers, ["/mounts/0/destination"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::options::MountOptions;
 use super::{Later, propagation_word};
+use crate::bundle::member;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::annotations::{self, MOUNT_CONTEXT_TYPE};
@@ -23,7 +24,10 @@ pub(super) fn mount(
     pointer: &str,
     later: &mut Later,
 ) -> Result<()> {
-    let fstype = mount.typ().as_deref().unwrap_or_default();
+    let fstype = mount.typ().as_deref().filter(|fstype| !fstype.is_empty()).ok_or_else(|| {
+        Error::config(member(pointer, "type"), "a mount that is no bind mount needs a type")
+            .hint("name the filesystem, or add bind to the options")
+    })?;
     let data = labelled(parts, &options.data, fstype)?;
     let mut flags = options.flags;
     let copy_up = options.copy_up && fstype == "tmpfs";

@@ -9,9 +9,9 @@ pub mod options;
 
 pub(super) use bind::bind_op;
 
-use super::Plan;
 use super::container::Parts;
 use super::ops::Op;
+use super::{Plan, rootfs};
 use crate::bundle::below_root;
 use crate::error::{Notice, Result};
 use libc::{MS_BIND, MS_REC, MS_REMOUNT};
@@ -32,8 +32,11 @@ pub(super) fn one(
     let options = MountOptions::of(mount, pointer)?;
     let target = below_root(mount.destination());
     plan.notices.extend(options.without_effect().map(|what| Notice::new(pointer, what)));
-    if mount.typ().as_deref() == Some("cgroup") {
-        return cgroup::mount(plan, parts, &target, &options, pointer, later);
+    match mount.typ().as_deref() {
+        Some("cgroup") => return cgroup::mount(plan, parts, &target, &options, pointer, later),
+        // What it shows is what its maker's namespace has, which must not be the host's.
+        Some("cgroup2") => rootfs::cgroup_joined(plan, parts)?,
+        _ => {}
     }
     if options.flags & (MS_BIND | MS_REMOUNT) == MS_BIND | MS_REMOUNT {
         plan.init(pointer, bind::change(&options, &target));

@@ -8,8 +8,8 @@ use libc::{
     MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY,
     MOUNT_ATTR_RELATIME, MOUNT_ATTR_STRICTATIME, MS_BIND, MS_DIRSYNC, MS_I_VERSION, MS_LAZYTIME,
     MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_NOSYMFOLLOW,
-    MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE,
-    MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
+    MS_POSIXACL, MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SILENT,
+    MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
 };
 use oci_spec::runtime::Mount;
 
@@ -52,7 +52,8 @@ use Effect::{
 };
 
 /// The words, sorted.
-const TABLE: [(&str, Effect); 65] = [
+const TABLE: [(&str, Effect); 67] = [
+    ("acl", Set(MS_POSIXACL)),
     ("async", Clear(MS_SYNCHRONOUS)),
     ("atime", Clear(MS_NOATIME)),
     ("bind", Set(MS_BIND)),
@@ -68,6 +69,7 @@ const TABLE: [(&str, Effect); 65] = [
     ("lazytime", Set(MS_LAZYTIME)),
     ("loud", Clear(MS_SILENT)),
     ("mand", Set(MS_MANDLOCK)),
+    ("noacl", Clear(MS_POSIXACL)),
     ("noatime", Set(MS_NOATIME)),
     ("nodev", Set(MS_NODEV)),
     ("nodiratime", Set(MS_NODIRATIME)),
@@ -144,7 +146,8 @@ const FOR_OTHERS: [&str; 3] = ["x-", "X-", "comment="];
 const ACCESS_TIME: u64 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
 
 /// Flags of a filesystem, not of a mount: a bind mount has them with its source.
-const OF_FILESYSTEM: [(u64, &str); 5] = [
+const OF_FILESYSTEM: [(u64, &str); 6] = [
+    (MS_POSIXACL, "acl"),
     (MS_SYNCHRONOUS, "sync"),
     (MS_DIRSYNC, "dirsync"),
     (MS_LAZYTIME, "lazytime"),
@@ -303,12 +306,22 @@ fn collect(options: &[String], pointer: &str) -> Result<MountOptions> {
             IdMap::parse(option).map_err(|fault| fault.at(item(pointer, index)))?
         {
             result.id_map = Some(map);
+        } else if let Some((word, _)) = option.split_once('=').filter(|(word, _)| is_flag(word)) {
+            let message = format!("{word} takes no value, as in {option:?}");
+            return Err(Error::config(item(pointer, index), message)
+                .hint(format!("write {word}, or {word}=recursive where r{word} is known")));
         } else if !option.is_empty() {
             data.push(option.as_str());
         }
     }
     result.data = data.join(",");
     Ok(result)
+}
+
+/// Whether `word` alone is an option. Taken for the file system's, a value behind it
+/// would leave the flag out.
+fn is_flag(word: &str) -> bool {
+    TABLE.binary_search_by(|(known, _)| (*known).cmp(word)).is_ok()
 }
 
 /// `WORD=recursive` is how mount(8) says rWORD.
@@ -375,8 +388,8 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_table_goes_to_the_file_system() {
-        let options = parsed(&["nosuid", "mode=755", "", "size=64k", "acl"]);
-        assert_eq!(options.data, "mode=755,size=64k,acl");
+        let options = parsed(&["nosuid", "mode=755", "", "size=64k", "usrquota"]);
+        assert_eq!(options.data, "mode=755,size=64k,usrquota");
     }
 
     #[test]
@@ -415,10 +428,9 @@ mod tests {
     #[test]
     fn recursive_is_also_said_as_mount_says_it() {
         assert_eq!(parsed(&["rbind", "ro=recursive"]), parsed(&["rbind", "rro"]));
-        assert_eq!(
-            parsed(&["bind=recursive", "async=recursive"]).data,
-            "bind=recursive,async=recursive"
-        );
+        for word in ["bind=recursive", "async=recursive", "ro=vfs"] {
+            assert_eq!(refusal(&["bind", word]).pointer(), Some("/mounts/0/options/1"), "{word}");
+        }
     }
 
     #[test]

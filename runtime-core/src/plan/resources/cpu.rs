@@ -11,6 +11,7 @@ const DEFAULT_PERIOD: u64 = 100_000;
 const SHARES: std::ops::RangeInclusive<u64> = 2..=262_144;
 
 pub(super) fn v1(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
+    check_burst(cpu)?;
     realtime(cpu, limits);
     idle(cpu, limits);
     if let Some(shares) = effective_shares(cpu) {
@@ -34,6 +35,7 @@ pub(super) fn v1(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
 }
 
 pub(super) fn v2(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
+    check_burst(cpu)?;
     idle(cpu, limits);
     if let Some(shares) = effective_shares(cpu) {
         let weight = weight_from_shares(shares).to_string();
@@ -54,6 +56,18 @@ pub(super) fn v2(cpu: &LinuxCpu, limits: &mut Limits) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The kernel would blame the quota, which it gets last.
+fn check_burst(cpu: &LinuxCpu) -> Result<()> {
+    let quota = cpu.quota().and_then(|quota| u64::try_from(quota).ok()).filter(|quota| *quota > 0);
+    match (quota, cpu.burst()) {
+        (Some(quota), Some(burst)) if burst > quota => {
+            let message = format!("burst {burst} is more than the quota {quota}");
+            Err(Error::config(pointer("cpu/burst"), message).hint("give at most the quota"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An idle group has no weight of its own: the kernel refuses the write.
