@@ -105,8 +105,10 @@ fn deadline_policy_is_set(ctx: &Context) -> Outcome {
 
 fn policy_that_the_kernel_refuses_is_explained(ctx: &Context) -> Outcome {
     host::needs_capability(caps::Capability::CAP_SYS_NICE)?;
-    let short = json!({"policy": "SCHED_DEADLINE", "runtime": 100, "deadline": 1_000_000});
-    refused(ctx, &[("/process/scheduler", short, "sched_setattr: invalid argument")])
+    // sched_deadline_period_max_us allows 4 s.
+    let long = json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 2_000_000,
+        "period": 60_000_000_000_u64});
+    refused(ctx, &[("/process/scheduler", long, "sched_setattr: invalid argument")])
 }
 
 fn scheduler_that_makes_no_sense_is_refused(ctx: &Context) -> Outcome {
@@ -123,8 +125,9 @@ fn scheduler_that_makes_no_sense_is_refused(ctx: &Context) -> Outcome {
             (
                 POINTER,
                 json!({"policy": "SCHED_DEADLINE", "runtime": 5000, "deadline": 4000}),
-                "runtime <= deadline",
+                "runtime (5000) must be <= deadline (4000)",
             ),
+            (POINTER, json!({"policy": "SCHED_DEADLINE", "deadline": 4000}), "requires `runtime`"),
             (POINTER, json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_X"]}), "SCHED_FLAG_X"),
         ],
     )

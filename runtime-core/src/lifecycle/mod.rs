@@ -205,7 +205,11 @@ fn check_id(id: &str) -> Result<()> {
     if id.bytes().all(fits) && !matches!(id, "." | "..") && id.len() <= 255 {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidId, format!("{}: {id:?}", ErrorKind::InvalidId))
+    let message = match id.chars().find(|&c| !u8::try_from(c).is_ok_and(fits)) {
+        Some(other) => format!("{}: {id:?}: invalid character {other:?}", ErrorKind::InvalidId),
+        None => format!("{}: {id:?}", ErrorKind::InvalidId),
+    };
+    Err(Error::new(ErrorKind::InvalidId, message)
         .hint("an id is made of letters, digits, and _ + . -"))
 }
 

@@ -69,10 +69,46 @@ fn deadline(wanted: &Scheduler, policy: Policy, base: &str, faults: &mut Faults)
         }
         return;
     }
-    let longest = if period == 0 { u64::MAX } else { period };
-    if runtime == 0 || runtime > deadline || deadline > longest {
-        let message = "SCHED_DEADLINE needs 0 < runtime <= deadline <= period";
-        faults.add(base, message, "give all three in nanoseconds; period may be left out");
+    if let Err((field, message)) =
+        times(wanted.runtime().as_ref(), wanted.deadline().as_ref(), period)
+    {
+        let message = format!("sched_setattr: `SCHED_DEADLINE` {message}");
+        let remedy = "give runtime <= deadline <= period in nanoseconds; period may be left out";
+        faults.add(member(base, field), message, remedy);
+    }
+}
+
+/// What sched_setattr(2) wants of them: the first member that is wrong, and why.
+fn times(
+    runtime: Option<&u64>,
+    deadline: Option<&u64>,
+    period: u64,
+) -> Result<(), (&'static str, String)> {
+    // The kernel counts in microseconds, and in 63 bits.
+    const RANGE: std::ops::RangeInclusive<u64> = 1 << 10..=(1 << 63) - 1;
+    let Some(&runtime) = runtime else { return Err(("runtime", "requires `runtime`".into())) };
+    let Some(&deadline) = deadline else { return Err(("deadline", "requires `deadline`".into())) };
+    if runtime == 0 {
+        return Err(("runtime", "runtime must be greater than 0".into()));
+    }
+    if runtime > deadline {
+        let message = format!("runtime ({runtime}) must be <= deadline ({deadline})");
+        return Err(("runtime", message));
+    }
+    if period != 0 && deadline > period {
+        let message = format!("deadline ({deadline}) must be <= period ({period})");
+        return Err(("deadline", message));
+    }
+    let values = [("runtime", runtime), ("deadline", deadline), ("period", period)];
+    match values
+        .iter()
+        .find(|(name, value)| !RANGE.contains(value) && (*name, *value) != ("period", 0))
+    {
+        Some((name, value)) => {
+            let (low, high) = (RANGE.start(), RANGE.end());
+            Err((name, format!("{name} ({value}) must be between {low} and {high}")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -97,7 +133,9 @@ mod tests {
         assert_eq!(scheduler(r#"{"policy":"SCHED_BATCH","nice":19}"#), none);
         assert_eq!(scheduler(r#"{"policy":"SCHED_RR","priority":1}"#), none);
         assert_eq!(
-            scheduler(r#"{"policy":"SCHED_DEADLINE","runtime":10,"deadline":20,"period":30}"#),
+            scheduler(
+                r#"{"policy":"SCHED_DEADLINE","runtime":10000,"deadline":20000,"period":30000}"#
+            ),
             none
         );
         assert_eq!(
@@ -120,13 +158,39 @@ mod tests {
             ["/process/scheduler/priority: invalid scheduler.priority: 0 for SCHED_FIFO"]
         );
         assert_eq!(
-            scheduler(r#"{"policy":"SCHED_DEADLINE","runtime":30,"deadline":20}"#),
-            ["/process/scheduler: SCHED_DEADLINE needs 0 < runtime <= deadline <= period"]
-        );
-        assert_eq!(
             scheduler(r#"{"policy":"SCHED_ISO"}"#),
             ["/process/scheduler/policy: unsupported scheduler policy SCHED_ISO"]
         );
+    }
+
+    #[test]
+    fn each_time_of_the_deadline_policy_is_told_what_is_wrong_with_it() {
+        for (times, field, fault) in [
+            (r#""deadline":1"#, "runtime", "requires `runtime`"),
+            (r#""runtime":1"#, "deadline", "requires `deadline`"),
+            (r#""runtime":0,"deadline":1"#, "runtime", "runtime must be greater than 0"),
+            (r#""runtime":3,"deadline":2"#, "runtime", "runtime (3) must be <= deadline (2)"),
+            (
+                r#""runtime":1,"deadline":3,"period":2"#,
+                "deadline",
+                "deadline (3) must be <= period (2)",
+            ),
+            (
+                r#""runtime":1023,"deadline":3000"#,
+                "runtime",
+                "runtime (1023) must be between 1024 and 9223372036854775807",
+            ),
+            (
+                r#""runtime":1024,"deadline":9223372036854775808"#,
+                "deadline",
+                "deadline (9223372036854775808) must be between 1024 and 9223372036854775807",
+            ),
+        ] {
+            assert_eq!(
+                scheduler(&format!(r#"{{"policy":"SCHED_DEADLINE",{times}}}"#)),
+                [format!("/process/scheduler/{field}: sched_setattr: `SCHED_DEADLINE` {fault}")]
+            );
+        }
     }
 
     #[test]
