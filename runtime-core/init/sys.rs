@@ -69,6 +69,8 @@ pub mod flag {
     pub const OPEN_TREE_CLOEXEC: u32 = 0o2000000;
     pub const MOVE_MOUNT_EMPTY_BOTH: u32 = 0x04 | 0x40;
     pub const MOUNT_ATTR_RDONLY: u64 = 1;
+    pub const MOUNT_ATTR_NOSUID: u64 = 2;
+    pub const MOUNT_ATTR_NOEXEC: u64 = 8;
     pub const MNT_DETACH: i32 = 2;
     pub const CLONE_PARENT: usize = 0x8000;
     pub const CLONE_PIDFD: usize = 0x1000;

@@ -16,6 +16,7 @@ use crate::{check, check_eq, family};
 family!("device_nodes":
     pipe_is_made_in_a_user_namespace,
     device_of_the_host_is_shown_in_a_user_namespace,
+    shown_device_can_neither_be_executed_nor_change_ids,
     block_device_of_the_host_is_shown_in_a_user_namespace,
     another_device_of_that_name_on_the_host_is_not_shown,
     device_stands_anywhere_in_the_file_system,
@@ -67,6 +68,21 @@ fn device_of_the_host_is_shown_in_a_user_namespace(ctx: &Context) -> Outcome {
         let node = &found[path];
         check_eq!([&node["type"], &node["major"]], [&json!("c"), &json!(1)], "{path}");
         check_eq!(node["minor"], json!(minor), "minor of {path}");
+    }
+    Ok(())
+}
+
+fn shown_device_can_neither_be_executed_nor_change_ids(ctx: &Context) -> Outcome {
+    let bundle = Bundle::new(ctx)?.user_namespace()?;
+    let table = bundle.args(&["/bin/busybox", "cat", "/proc/self/mountinfo"]).output()?;
+    let options = table.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(4);
+        let (place, options) = (fields.next()?, fields.next()?);
+        (place == "/dev/null").then(|| options.split(',').map(str::to_owned).collect::<Vec<_>>())
+    });
+    let options = options.last().ok_or_else(|| Stop::fail("/dev/null is no mount"))?;
+    for flag in ["nosuid", "noexec"] {
+        check!(options.iter().any(|option| option == flag), "{flag} of /dev/null: {options:?}");
     }
     Ok(())
 }

@@ -18,10 +18,12 @@ const IPC: [&str; 8] = [
     "kernel.shm_rmid_forced",
 ];
 
+const DOMAINNAME: &str = "kernel.domainname";
+
 /// config-linux.md, Sysctl.
 pub(super) fn rules(spec: &Spec, faults: &mut Faults) {
     let sysctl = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
-    for (key, _) in sysctl.map(sorted).unwrap_or_default() {
+    for (key, value) in sysctl.map(sorted).unwrap_or_default() {
         let pointer = || member("/linux/sysctl", key);
         let name = dotted(key);
         if !is_wellformed(&name) {
@@ -29,8 +31,16 @@ pub(super) fn rules(spec: &Spec, faults: &mut Faults) {
             faults.add(pointer(), message, "write it as in net.ipv4.ip_forward");
         } else if let Err((message, remedy)) = belongs(&name, spec) {
             faults.add(pointer(), message, remedy);
+        } else if name == DOMAINNAME && differs(value, spec.domainname()) {
+            let message = format!("sysctl {name:?} conflicts with the OCI \"domainname\" field");
+            faults.add(pointer(), message, "give both the same value, or use domainname alone");
         }
     }
+}
+
+/// One of the two would be lost.
+fn differs(value: &str, field: &Option<String>) -> bool {
+    field.as_ref().is_some_and(|name| !name.is_empty() && name != value)
 }
 
 /// `key` with dots between its parts. A key whose first separator is a slash
@@ -70,7 +80,7 @@ fn belongs(name: &str, spec: &Spec) -> Result<(), (String, &'static str)> {
         let remedy = "add {\"type\": \"network\"} to linux.namespaces";
         return allow(private(Kind::Network), message, remedy);
     }
-    if private(Kind::Uts) && name == "kernel.domainname" {
+    if private(Kind::Uts) && name == DOMAINNAME {
         return Ok(());
     }
     if private(Kind::Uts) && name == "kernel.hostname" {
@@ -122,6 +132,24 @@ mod tests {
         assert_eq!(sysctl(r#"{"type":"ipc"}"#, "fs/mqueue/msg_max"), none);
         assert_eq!(sysctl(r#"{"type":"network"}"#, "net.ipv4.ip_forward"), none);
         assert_eq!(sysctl(r#"{"type":"uts"}"#, "kernel.domainname"), none);
+    }
+
+    #[test]
+    fn a_domain_name_is_said_once_or_twice_the_same() {
+        let both = |name: &str| {
+            faults(&format!(
+                r#"{{"domainname":"{name}","linux":{{"namespaces":[{{"type":"uts"}}],
+                    "sysctl":{{"kernel/domainname":"example.org"}}}}}}"#
+            ))
+        };
+        assert_eq!(both("example.org"), [""; 0]);
+        assert_eq!(
+            both("example.com"),
+            [
+                "/linux/sysctl/kernel~1domainname: sysctl \"kernel.domainname\" conflicts with the OCI \
+              \"domainname\" field"
+            ]
+        );
     }
 
     #[test]
