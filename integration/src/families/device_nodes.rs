@@ -75,12 +75,12 @@ fn device_of_the_host_is_shown_in_a_user_namespace(ctx: &Context) -> Outcome {
 fn shown_device_can_neither_be_executed_nor_change_ids(ctx: &Context) -> Outcome {
     let bundle = Bundle::new(ctx)?.user_namespace()?;
     let table = bundle.args(&["/bin/busybox", "cat", "/proc/self/mountinfo"]).output()?;
-    let options = table.lines().filter_map(|line| {
+    let mut options = table.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(4);
         let (place, options) = (fields.next()?, fields.next()?);
         (place == "/dev/null").then(|| options.split(',').map(str::to_owned).collect::<Vec<_>>())
     });
-    let options = options.last().ok_or_else(|| Stop::fail("/dev/null is no mount"))?;
+    let options = options.next().ok_or_else(|| Stop::fail("/dev/null is no mount"))?;
     for flag in ["nosuid", "noexec"] {
         check!(options.iter().any(|option| option == flag), "{flag} of /dev/null: {options:?}");
     }

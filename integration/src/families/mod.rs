@@ -8,6 +8,7 @@ pub mod cgroup_mounts;
 pub mod cgroups;
 pub mod copy_up;
 pub mod crash;
+pub mod crun_options;
 pub mod device_nodes;
 pub mod devices;
 pub mod events;
@@ -50,6 +51,7 @@ pub const ALL: &[Family] = &[
     output::FAMILY,
     trace::FAMILY,
     no_process::FAMILY,
+    crun_options::FAMILY,
     process::FAMILY,
     mounts::FAMILY,
     propagation::FAMILY,

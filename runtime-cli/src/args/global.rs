@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use runtime_core::CgroupDriver;
+
 use super::normalise::{Flag, Kind, Order, boolean, normalise};
 use crate::failure::Failure;
 use crate::logging::Format;
@@ -25,6 +27,7 @@ const FLAGS: &[Flag<'static>] = &[
     text("trace"),
     switch("debug"),
     switch("systemd-cgroup"),
+    text("cgroup-manager"),
     text("rootless"),
     Flag { long: "version", short: Some('v'), kind: Kind::Switch },
 ];
@@ -40,6 +43,8 @@ pub(crate) const HELP: &str =
       --debug                 log more
       --systemd-cgroup        have systemd make the cgroups; cgroupsPath is then
                               \"slice:prefix:name\"
+      --cgroup-manager <WHO>  who makes the cgroups, as crun has it: cgroupfs, systemd,
+                              or disabled for none [default: cgroupfs]
       --rootless <WHETHER>    do without what only root may do: true, false or auto
                               [default: auto]
   -h, --help                  print help
@@ -55,7 +60,8 @@ pub(crate) struct Globals {
     error_format: Option<String>,
     pub(crate) trace: Option<PathBuf>,
     pub(crate) debug: bool,
-    pub(crate) systemd_cgroup: bool,
+    systemd_cgroup: bool,
+    cgroup_manager: Option<String>,
     rootless: Option<String>,
 }
 
@@ -86,6 +92,7 @@ impl Globals {
                 "trace" => globals.trace = value.map(PathBuf::from),
                 "debug" => globals.debug = true,
                 "systemd-cgroup" => globals.systemd_cgroup = true,
+                "cgroup-manager" => globals.cgroup_manager = value,
                 "rootless" => globals.rootless = value,
                 _ => version = true,
             }
@@ -115,6 +122,20 @@ impl Globals {
             None | Some("text") => Ok(Format::Text),
             Some("json") => Ok(Format::Json),
             Some(other) => Err(Failure::new(format!("invalid error-format: {other}"))),
+        }
+    }
+
+    /// Who makes cgroups.
+    pub(crate) fn cgroup_driver(&self) -> Result<CgroupDriver, Failure> {
+        match self.cgroup_manager.as_deref() {
+            None if self.systemd_cgroup => Ok(CgroupDriver::Systemd),
+            None | Some("cgroupfs") => Ok(CgroupDriver::Cgroupfs),
+            Some("systemd") => Ok(CgroupDriver::Systemd),
+            Some("disabled") => Ok(CgroupDriver::Disabled),
+            Some(other) => Err(Failure::new(format!(
+                "invalid value \"{other}\" for flag -cgroup-manager: must be cgroupfs, systemd or \
+                 disabled"
+            ))),
         }
     }
 
@@ -213,7 +234,8 @@ mod tests {
         assert_eq!(globals.root().unwrap(), Path::new("/r/ns"));
         assert_eq!(globals.log.as_deref(), Some(Path::new("/l.json")));
         assert_eq!(globals.log_format().unwrap(), Format::Json);
-        assert!(globals.systemd_cgroup && !globals.debug);
+        assert_eq!(globals.cgroup_driver().unwrap(), CgroupDriver::Systemd);
+        assert!(!globals.debug);
         let Request::Command(name, rest) = request else { panic!("{request:?}") };
         assert_eq!((name.as_str(), rest.join(" ").as_str()), ("create", "-b B ID"));
     }
@@ -231,6 +253,16 @@ mod tests {
     fn a_relative_root_is_made_absolute() {
         let (globals, _) = parse("--root here list");
         assert_eq!(globals.root().unwrap(), std::env::current_dir().unwrap().join("here"));
+    }
+
+    #[test]
+    fn cgroups_have_the_manager_that_is_named() {
+        let manager = |line: &str| parse(line).0.cgroup_driver();
+        assert_eq!(manager("list").unwrap(), CgroupDriver::Cgroupfs);
+        assert_eq!(manager("--cgroup-manager cgroupfs list").unwrap(), CgroupDriver::Cgroupfs);
+        assert_eq!(manager("--cgroup-manager=systemd list").unwrap(), CgroupDriver::Systemd);
+        assert_eq!(manager("--cgroup-manager disabled list").unwrap(), CgroupDriver::Disabled);
+        assert!(manager("--cgroup-manager none list").is_err());
     }
 
     #[test]

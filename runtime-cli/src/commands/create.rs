@@ -27,7 +27,10 @@ pub(super) struct Create {
 pub(super) struct NewOptions {
     /// The bundle [default: the current directory]
     #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
-    pub(super) bundle: PathBuf,
+    bundle: PathBuf,
+    /// The specification [default: config.json in the bundle]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Send the master end of the container's terminal to this AF_UNIX socket
     #[arg(long, value_name = "PATH")]
     pub(super) console_socket: Option<PathBuf>,
@@ -51,7 +54,10 @@ pub(super) struct NewOptions {
 impl NewOptions {
     /// Reads the bundle and passes on what there is to say about it.
     pub(super) fn load(&self, context: &Context) -> Result<Bundle, Failure> {
-        let bundle = context.phase("parse", || Bundle::load(&self.bundle))?;
+        let bundle = context.phase("parse", || match &self.config {
+            None => Bundle::load(&self.bundle),
+            Some(file) => Bundle::load_with(&self.bundle, file),
+        })?;
         context.log.notices(bundle.notices());
         Ok(bundle)
     }

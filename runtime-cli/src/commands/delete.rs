@@ -1,8 +1,10 @@
 //! `tare delete`: the end of a container.
 
-use super::{Command, Context};
+use runtime_core::Runtime;
+
+use super::{Command, Context, matching};
 use crate::args::Count;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 
 /// Delete what a container holds: its cgroup and its state.
 #[derive(Debug, clap::Parser)]
@@ -10,7 +12,10 @@ pub(super) struct Delete {
     /// Kill the container if it still runs, and do not mind if there is none
     #[arg(short, long)]
     force: bool,
-    /// The container
+    /// Delete every container whose id matches the regular expression
+    #[arg(short, long)]
+    regex: bool,
+    /// The container, or the expression
     #[arg(value_name = "container-id")]
     id: String,
 }
@@ -20,8 +25,14 @@ impl Command for Delete {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        let notices = context.runtime()?.delete(&self.id, self.force)?;
-        context.log.notices(&notices);
-        Ok(0)
+        let delete = |runtime: &Runtime, id: &str| -> Result<(), Failure> {
+            let notices = runtime.delete(id, self.force)?;
+            context.log.notices(&notices);
+            Ok(())
+        };
+        if self.regex {
+            return matching::each(context, &self.id, delete);
+        }
+        delete(&context.runtime()?, &self.id).map(|()| 0)
     }
 }

@@ -1,6 +1,8 @@
 //! `tare kill`: a signal for a container.
 
-use super::{Command, Context};
+use runtime_core::Runtime;
+
+use super::{Command, Context, matching};
 use crate::args::{Count, Order};
 use crate::failure::{Failure, Outcome};
 use crate::signals;
@@ -11,7 +13,10 @@ pub(super) struct Kill {
     // Engines pass it and nobody else needs it.
     #[arg(short, long, hide = true)]
     all: bool,
-    /// The container
+    /// Send it to every container whose id matches the regular expression
+    #[arg(short, long)]
+    regex: bool,
+    /// The container, or the expression
     #[arg(value_name = "container-id")]
     id: String,
     /// The signal, by number or name
@@ -25,10 +30,15 @@ impl Command for Kill {
     const ORDER: Order = Order::BeforeOperands;
 
     fn run(self, context: &Context) -> Outcome {
-        let container = context.runtime()?.container(&self.id)?;
-        let unknown = || Failure::new(format!("unknown signal \"{}\"", self.signal));
-        let signal = signals::number(&self.signal).ok_or_else(unknown)?;
-        container.kill(signal, self.all)?;
-        Ok(0)
+        let kill = |runtime: &Runtime, id: &str| -> Result<(), Failure> {
+            let container = runtime.container(id)?;
+            let unknown = || Failure::new(format!("unknown signal \"{}\"", self.signal));
+            let signal = signals::number(&self.signal).ok_or_else(unknown)?;
+            Ok(container.kill(signal, self.all)?)
+        };
+        if self.regex {
+            return matching::each(context, &self.id, kill);
+        }
+        kill(&context.runtime()?, &self.id).map(|()| 0)
     }
 }

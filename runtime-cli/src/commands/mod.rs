@@ -9,6 +9,7 @@ mod features;
 mod help;
 mod kill;
 mod list;
+mod matching;
 mod pause;
 mod plan;
 mod ps;
@@ -22,7 +23,7 @@ mod update;
 use std::ffi::OsString;
 use std::io::Write;
 
-use runtime_core::{CgroupDriver, Runtime, Trace};
+use runtime_core::{Runtime, Trace};
 
 use crate::args::{self, Count, Globals, Order, Request};
 use crate::failure::{Failure, Outcome};
@@ -52,10 +53,7 @@ pub(crate) struct Context {
 impl Context {
     /// The library, set up as the global options say.
     pub(crate) fn runtime(&self) -> Result<Runtime, Failure> {
-        let driver = match self.globals.systemd_cgroup {
-            true => CgroupDriver::Systemd,
-            false => CgroupDriver::Cgroupfs,
-        };
+        let driver = self.globals.cgroup_driver()?;
         let runtime = Runtime::new(self.globals.root()?).cgroup_driver(driver);
         Ok(match &self.trace {
             Some(trace) => runtime.trace(trace.clone()),

@@ -50,8 +50,14 @@ impl Bundle {
     /// checked: see [`Bundle::validate`].
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = canonical(dir.as_ref())?;
-        let raw = read_config(&dir)?;
+        let raw = read_config(&dir.join(CONFIG))?;
         Self::with_text(dir, raw)
+    }
+
+    /// The same with the specification in `file`, which may be anywhere.
+    pub fn load_with(dir: impl AsRef<Path>, file: impl AsRef<Path>) -> Result<Self> {
+        let raw = read_config(file.as_ref())?;
+        Self::from_bytes(dir, raw)
     }
 
     /// A bundle of the config.json `raw`, whose relative paths are relative to `dir`.
@@ -125,16 +131,15 @@ fn canonical(dir: &Path) -> Result<PathBuf> {
     resolved.map_err(|error| Error::io("realpath", &error).path(dir).context("opening the bundle"))
 }
 
-fn read_config(dir: &Path) -> Result<Vec<u8>> {
-    let path = dir.join(CONFIG);
-    read_file(&path).map_err(|error| match error.kind() {
-        Io::NotFound => {
-            let message = format!("JSON specification file {CONFIG} not found");
+fn read_config(path: &Path) -> Result<Vec<u8>> {
+    read_file(path).map_err(|error| match (error.kind(), path.file_name(), path.parent()) {
+        (Io::NotFound, Some(name), Some(dir)) => {
+            let message = format!("JSON specification file {} not found", name.display());
             Error::new(ErrorKind::InvalidConfig, message)
                 .path(dir)
                 .hint("name the directory that holds it with --bundle, or write one with `spec`")
         }
-        _ => Error::io("read", &error).path(&path),
+        _ => Error::io("read", &error).path(path),
     })
 }
 

@@ -79,7 +79,8 @@ impl Runtime {
         )?;
         let cgroups_path = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
         let own_cgroup = !cgroups_path.is_some_and(|path| path.is_absolute());
-        let mut facts = facts::gather(Some(own_cgroup))?;
+        let cgroups = self.driver != CgroupDriver::Disabled;
+        let mut facts = facts::gather(cgroups.then_some(own_cgroup))?;
         if facts.uid != 0
             && let Some(fault) = validate::check_rootless(spec).into_iter().next()
         {

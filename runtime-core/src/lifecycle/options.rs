@@ -12,6 +12,8 @@ pub enum CgroupDriver {
     Cgroupfs,
     /// systemd, asked over D-Bus.
     Systemd,
+    /// Nobody: containers stay in the caller's cgroup, and nothing limits them.
+    Disabled,
 }
 
 /// Options of `create` and `run`.

@@ -117,12 +117,15 @@ pub fn container(request: &Request<'_>) -> Result<Plan> {
 }
 
 fn cgroup(plan: &mut Plan, parts: &mut Parts<'_>) -> Result<()> {
-    let Some(layout) = &parts.request.facts.layout else { return Ok(()) };
+    let resources = parts.linux.and_then(|linux| linux.resources().as_ref());
+    let Some(layout) = &parts.request.facts.layout else {
+        return super::cgroup::do_without(resources, &mut plan.notices);
+    };
     let cgroup = CgroupPlan::new(&CgroupRequest {
         layout,
         id: parts.request.id,
         cgroups_path: parts.linux.and_then(|linux| linux.cgroups_path().as_deref()),
-        resources: parts.linux.and_then(|linux| linux.resources().as_ref()),
+        resources,
         systemd: parts.request.systemd_cgroup.then_some(SystemdRequest {
             manager_cgroup: parts.request.facts.manager_cgroup.as_deref().unwrap_or_default(),
             annotations: parts.spec.annotations().as_ref(),

@@ -1,5 +1,6 @@
 //! Where a container's cgroup is and what has to be done to make it.
 
+mod disabled;
 mod layout;
 mod ops;
 mod owner;
@@ -7,6 +8,7 @@ mod path;
 mod place;
 pub mod systemd;
 
+pub(super) use disabled::do_without;
 pub(crate) use layout::DEFAULT_BASE;
 pub(super) use layout::unescape;
 pub use layout::{Hierarchy, Layout, LayoutFinder, Mode};

@@ -2,7 +2,7 @@
 
 use super::options::MountOptions;
 use super::{Later, bind_op, filesystem, propagation_word};
-use crate::error::Result;
+use crate::error::{Notice, Result};
 use crate::plan::cgroup::{Cgroup, Mode};
 use crate::plan::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWUSER};
 use crate::plan::container::Parts;
@@ -23,7 +23,11 @@ pub(super) fn mount(
     later: &mut Later,
 ) -> Result<()> {
     rootfs::cgroup_joined(plan, parts)?;
-    let Some(cgroup) = &parts.cgroup else { return Ok(()) };
+    let Some(cgroup) = &parts.cgroup else {
+        let message = "the mount is left out: cgroups are disabled";
+        plan.notices.push(Notice::new(pointer, message));
+        return Ok(());
+    };
     if cgroup.mode == Mode::V2 {
         let op = v2(parts, cgroup, target, options);
         plan.init(pointer, op);

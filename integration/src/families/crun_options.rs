@@ -1,0 +1,122 @@
+//! Options that crun has and runc has not.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+use crate::container::Container;
+use crate::context::Context;
+use crate::outcome::Outcome;
+use crate::{check, check_eq, family};
+
+family!("crun_options":
+    disabled_cgroup_manager_leaves_the_container_where_its_caller_is,
+    disabled_cgroup_manager_refuses_limits_and_mentions_device_rules,
+    cgroup_manager_of_another_name_is_refused,
+    configuration_may_be_another_file,
+    configuration_that_is_missing_is_named,
+    delete_takes_all_that_match,
+    kill_reaches_all_that_match,
+    expression_that_is_none_is_refused,
+);
+
+/// Runs a verb with the global option for no cgroups.
+fn without_cgroups(ctx: &Context, c: &Container<'_>, verb: &str) -> Outcome<crate::process::Done> {
+    let (bundle, pid_file) = (c.dir.to_string_lossy(), c.pid_file());
+    let pid_file = pid_file.to_string_lossy();
+    let global = ["--cgroup-manager", "disabled", verb, "--bundle", &bundle];
+    let args = [&global[..], &["--pid-file", &pid_file, &c.id]].concat();
+    c.finish_create(ctx.cmd(&args)?)
+}
+
+fn disabled_cgroup_manager_leaves_the_container_where_its_caller_is(ctx: &Context) -> Outcome {
+    let c = Bundle::new(ctx)?
+        .without_namespace("cgroup")
+        .remove("/linux", "resources")
+        .payload(&["sleep", "60000"])
+        .container()?;
+    without_cgroups(ctx, &c, "create")?.ok()?;
+    c.start()?;
+    let theirs = fs::read_to_string(format!("/proc/{}/cgroup", c.pid()?))?;
+    check_eq!(theirs, fs::read_to_string("/proc/self/cgroup")?, "cgroups");
+    c.exec(&[], &["/bin/payload", "true"])?.ok()?;
+    c.kill_init()?;
+    c.verb("delete")?.ok().map(drop)
+}
+
+fn disabled_cgroup_manager_refuses_limits_and_mentions_device_rules(ctx: &Context) -> Outcome {
+    let limited = Bundle::new(ctx)?.set("/linux/resources/pids", json!({"limit": 100}));
+    without_cgroups(ctx, &limited.container()?, "create")?
+        .exits(1)?
+        .says(&["cgroups are disabled", "/linux/resources/pids/limit"])?;
+    let rules = json!([{"allow": false, "access": "rwm"}]);
+    let ruled = Bundle::new(ctx)?.set("/linux/resources", json!({"devices": rules}));
+    without_cgroups(ctx, &ruled.container()?, "create")?
+        .exits(0)?
+        .says(&["device rules are not enforced"])
+        .map(drop)
+}
+
+fn cgroup_manager_of_another_name_is_refused(ctx: &Context) -> Outcome {
+    ctx.done(&["--cgroup-manager", "none", "list"])?
+        .exits(1)?
+        .says(&["cgroupfs, systemd or disabled"])
+        .map(drop)
+}
+
+fn configuration_may_be_another_file(ctx: &Context) -> Outcome {
+    let c = Bundle::new(ctx)?.payload(&["exit", "3"]).container()?;
+    let file = ctx.dir.join("other.json");
+    fs::rename(c.dir.join("config.json"), &file)?;
+    c.run(&["--config", &file.to_string_lossy()])?.exits(3)?;
+    // From where the runtime is called, as other paths of the command line.
+    c.command("run", &["--config", "other.json"])?.cwd(&ctx.dir).done()?.exits(3).map(drop)
+}
+
+fn configuration_that_is_missing_is_named(ctx: &Context) -> Outcome {
+    let c = Bundle::new(ctx)?.payload(&["true"]).container()?;
+    let missing = "/nowhere/other.json";
+    c.run(&["--config", missing])?.exits(1)?.says(&["other.json not found", "/nowhere"]).map(drop)
+}
+
+fn trio(ctx: &Context) -> Outcome<[Container<'_>; 3]> {
+    let one = |name: &str| -> Outcome<Container<'_>> {
+        let mut bundle = Bundle::new(ctx)?.payload(&["sleep", "60000"]);
+        bundle.id = format!("{}-{name}", bundle.id);
+        let c = bundle.container()?;
+        c.up()?;
+        Ok(c)
+    };
+    Ok([one("red-1")?, one("red-2")?, one("blue")?])
+}
+
+fn delete_takes_all_that_match(ctx: &Context) -> Outcome {
+    let [one, two, other] = trio(ctx)?;
+    ctx.done(&["delete", "--regex", "red-[0-9]$"])?.exits(1)?.says(&["not stopped", "red-1"])?;
+    ctx.ok(&["delete", "--force", "--regex", "red-[0-9]$"])?;
+    for gone in [&one, &two] {
+        gone.verb("state")?.exits(1)?.says(&["does not exist"])?;
+    }
+    other.has_status("running")?;
+    ctx.ok(&["delete", "--force", "--regex", "nobody"]).map(drop)
+}
+
+fn kill_reaches_all_that_match(ctx: &Context) -> Outcome {
+    let [one, two, other] = trio(ctx)?;
+    ctx.ok(&["kill", "--regex", "red", "KILL"])?;
+    for ended in [&one, &two] {
+        check_eq!(ended.exit_code()?, 137, "exit code of init");
+        ended.has_status("stopped")?;
+    }
+    other.has_status("running")
+}
+
+fn expression_that_is_none_is_refused(ctx: &Context) -> Outcome {
+    for verb in ["delete", "kill"] {
+        let done = ctx.done(&[verb, "--regex", "red("])?;
+        check!(done.code == 1, "{verb} takes an expression that is none");
+        done.says(&["invalid regular expression"])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! A container that gets no cgroup because its caller wants none.
+
+use super::{Cgroup, Mode};
+use crate::error::{Error, ErrorKind, Notice, Result};
+use crate::plan::resources::Present;
+use oci_spec::runtime::LinuxResources;
+
+/// Refuses limits: nothing would enforce them. Device rules are mentioned only, since
+/// every engine sends some.
+pub(in crate::plan) fn do_without(
+    resources: Option<&LinuxResources>,
+    notices: &mut Vec<Notice>,
+) -> Result<()> {
+    let Some(resources) = resources else { return Ok(()) };
+    let nowhere =
+        Cgroup { mode: Mode::V2, base: String::new(), directories: Vec::new(), unit: None };
+    let limits = nowhere.limits(resources, Present::default())?;
+    if let Some(write) = limits.writes.into_iter().next() {
+        let message = format!("cannot set {} limit: cgroups are disabled", write.controller);
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .at(write.pointer)
+            .hint("remove the limit, or let a cgroup be made"));
+    }
+    if resources.devices().as_ref().is_some_and(|rules| !rules.is_empty()) {
+        let message = "device rules are not enforced: cgroups are disabled";
+        notices.push(Notice::new("/linux/resources/devices", message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(text: &str) -> Result<Vec<Notice>> {
+        let mut notices = Vec::new();
+        do_without(Some(&serde_json::from_str(text).unwrap()), &mut notices).map(|()| notices)
+    }
+
+    #[test]
+    fn limits_are_refused_and_device_rules_mentioned() {
+        assert!(without(r#"{"memory":{},"cpu":{}}"#).unwrap().is_empty());
+        let error = without(r#"{"pids":{"limit":5}}"#).unwrap_err();
+        assert_eq!(error.pointer(), Some("/linux/resources/pids/limit"));
+        assert!(error.to_string().starts_with("cannot set pids limit: cgroups are disabled"));
+        assert_eq!(without(r#"{"devices":[{"allow":false}]}"#).unwrap().len(), 1);
+    }
+}
