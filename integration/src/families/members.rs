@@ -177,7 +177,7 @@ fn capabilities_that_are_unknown_are_dropped_from_every_set_with_a_warning(
     }
     let c = Bundle::new(ctx)?.set("/process/capabilities", caps.clone()).container()?;
     let done = c.run(&[])?.ok()?;
-    let words = "ignoring unknown or unavailable capability CAP_FROM_THE_FUTURE";
+    let words = "ignoring unknown or unavailable capabilities: [CAP_FROM_THE_FUTURE]";
     for set in SETS {
         let line = done.stderr.lines().find(|line| line.contains(&format!("capabilities/{set}")));
         let line = line.unwrap_or_default();

@@ -96,7 +96,7 @@ fn drop_unknown_capabilities(sets: &mut Map<String, Value>, base: &str, notices:
         let pointer = pointer::member(base, set);
         names.retain(|name| match name.as_str() {
             Some(name) if !is_capability(name) => {
-                let message = format!("ignoring unknown or unavailable capability {name}");
+                let message = format!("ignoring unknown or unavailable capabilities: [{name}]");
                 notices.push(Notice::new(&pointer, message));
                 false
             }
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(notices.len(), 1);
         assert_eq!(
             notices[0].to_string(),
-            "ignoring unknown or unavailable capability CAP_MAGIC (config.json /capabilities/bounding)"
+            "ignoring unknown or unavailable capabilities: [CAP_MAGIC] (config.json /capabilities/bounding)"
         );
     }
 

@@ -82,7 +82,7 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
     let config = |text: &str| Error::new(ErrorKind::InvalidConfig, text);
     match message.call {
         call if call == Call::NotADirectory as u32 => {
-            config("the target must be a real directory, not a symbolic link")
+            config("the filesystem must be mounted on ordinary directory, not on a symbolic link")
         }
         call if call == Call::Outside as u32 => config(
             "current working directory is outside of container mount namespace root -- possible container breakout detected",

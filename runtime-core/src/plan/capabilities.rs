@@ -100,7 +100,7 @@ impl CapabilitySets {
             asked & allowed
         };
         let unavailable: fn(&str) -> String =
-            |name| format!("ignoring unknown or unavailable capability {name}");
+            |name| format!("ignoring unknown or unavailable capabilities: [{name}]");
         let bounding = keep("bounding", asked.bounding, available, unavailable);
         let permitted = keep("permitted", asked.permitted, available, unavailable);
         // capset(2) refuses an effective capability that is not permitted, and
@@ -144,7 +144,7 @@ pub fn parse_known(names: &[String], notices: &mut Vec<Notice>) -> u64 {
     names.iter().fold(0, |mask, name| match parse(name) {
         Some(bit) => mask | bit,
         None => {
-            let message = format!("ignoring unknown or unavailable capability {name}");
+            let message = format!("ignoring unknown or unavailable capabilities: [{name}]");
             notices.push(Notice::new("", message));
             mask
         }
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(
             notices,
             [
-                "ignoring unknown or unavailable capability CAP_SYSLOG \
+                "ignoring unknown or unavailable capabilities: [CAP_SYSLOG] \
                  (config.json /process/capabilities/bounding)",
                 "can't make capability CAP_CHOWN effective: it is not permitted \
                  (config.json /process/capabilities/effective)",
