@@ -177,8 +177,8 @@ pub fn hiding(ctx: &Context, directories: &[&str]) -> Outcome<String> {
 }
 
 /// A user of this machine whom a manager of its own serves, calling the runtime from where that
-/// manager's processes are.
-pub fn user_with_manager(ctx: &Context) -> Outcome<User> {
+/// manager's processes are; `through` may be a program that starts the runtime.
+pub fn user_with_manager(ctx: &Context, through: &str) -> Outcome<User> {
     needs_systemd(ctx)?;
     let users = fs::read_dir("/run/user")?.flatten();
     let ids = users.filter(|dir| dir.path().join("systemd/private").exists());
@@ -188,10 +188,10 @@ pub fn user_with_manager(ctx: &Context) -> Outcome<User> {
     fs::copy(&ctx.runtime, &program)?;
     let ctx = ctx.through(program)?;
     let commands = format!(
-        "[ \"$(id -u)\" != 0 ] || {{\n\
+        "[ -n \"$USERS\" ] || {{\n\
          echo 0 >/sys/fs/cgroup/user.slice/user-{id}.slice/user@{id}.service/init.scope/cgroup.procs\n\
-         export XDG_RUNTIME_DIR=/run/user/{id} DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/{id}/bus\n\
-         exec setpriv --reuid {id} --regid {id} --clear-groups \"$0\" \"$@\"\n}}"
+         export USERS=1 XDG_RUNTIME_DIR=/run/user/{id} DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/{id}/bus\n\
+         exec setpriv --reuid {id} --regid {id} --clear-groups {through} \"$0\" \"$@\"\n}}"
     );
     User::of_the_host(calling(&ctx, &commands)?, id)
 }

@@ -41,6 +41,7 @@ family!("systemd":
     bus_does_without_the_private_socket,
     unreachable_systemd_is_told_with_what_to_do,
     manager_of_a_user_makes_an_ordinary_users_unit,
+    manager_of_a_user_makes_the_unit_of_a_root_that_the_user_is,
     user_without_a_session_is_told_what_to_do,
 );
 
@@ -400,7 +401,7 @@ fn unreachable_systemd_is_told_with_what_to_do(ctx: &Context) -> Outcome {
 
 fn manager_of_a_user_makes_an_ordinary_users_unit(ctx: &Context) -> Outcome {
     with_systemd(ctx, |systemd| {
-        let user = user_with_manager(ctx)?;
+        let user = user_with_manager(ctx, "")?;
         let path = json!(format!("{0}.slice:{0}:user", systemd.prefix));
         let limits = json!({"pids": {"limit": 44}, "memory": {"limit": 67_108_864}});
         let c = user
@@ -426,6 +427,32 @@ fn manager_of_a_user_makes_an_ordinary_users_unit(ctx: &Context) -> Outcome {
         c.kill("KILL")?.ok()?;
         c.exit_code()?;
         c.verb("delete")?.ok()?;
+        check!(!dir.exists(), "the cgroup is left");
+        Ok(())
+    })
+}
+
+/// As rootless Podman calls the runtime.
+fn manager_of_a_user_makes_the_unit_of_a_root_that_the_user_is(ctx: &Context) -> Outcome {
+    with_systemd(ctx, |systemd| {
+        let user = user_with_manager(ctx, "unshare --user --map-root-user --mount")?;
+        let path = json!(format!("{0}.slice:{0}:root", systemd.prefix));
+        let c = user
+            .bundle()?
+            .without_namespace("user")
+            .remove("/linux", "uidMappings")
+            .remove("/linux", "gidMappings")
+            .set("/linux/cgroupsPath", path)
+            .set("/linux/resources", json!({"pids": {"limit": 44}}))
+            .payload(&["sleep", "60000"])
+            .container()?;
+        c.up()?;
+        let place = cgroup_of(c.pid()?)?;
+        check!(place.starts_with("/user.slice/user-"), "the cgroup is {place}");
+        let dir = Path::new("/sys/fs/cgroup").join(place.trim_start_matches('/'));
+        check_eq!(fs::read_to_string(dir.join("pids.max"))?.trim(), "44", "pids.max");
+        user.ctx.ok(&["delete", "--force", &c.id])?;
+        c.exit_code()?;
         check!(!dir.exists(), "the cgroup is left");
         Ok(())
     })

@@ -8,7 +8,7 @@ use crate::host::channel::PATIENCE;
 use crate::host::execute::{Execution, Outcome, await_exec, end};
 use crate::host::record::{Directory, Phase, Record};
 use crate::host::spawn::Surroundings;
-use crate::host::systemd::manager_cgroup;
+use crate::host::systemd::{manager_cgroup, manager_is_roots};
 use crate::host::{facts, notify, resctrl};
 use crate::plan::cgroup::systemd::Manager;
 use crate::plan::ops::Op;
@@ -89,6 +89,8 @@ impl Runtime {
         let systemd = self.driver == CgroupDriver::Systemd;
         let named = cgroups_path.is_some_and(|path| !path.as_os_str().is_empty());
         let rootless = options.rootless.or_else(|| match (facts.uid, named || systemd) {
+            // The host's systemd does nothing for the root of a user namespace.
+            (0, _) if systemd && !manager_is_roots() && facts::in_user_namespace() => Some(true),
             // Asked only when something is denied.
             (0, true) => None,
             (0, false) => Some(facts::in_user_namespace()),

@@ -57,15 +57,14 @@ impl Bus {
         }
     }
 
-    /// Authenticates as the caller (EXTERNAL). All is sent at once: the answers are
-    /// known unless the other side refuses.
+    /// Authenticates as whoever the kernel says that the caller is (EXTERNAL, without a
+    /// name: in a user namespace the caller has another uid than the other side sees).
+    /// All is sent at once: the answers are known unless the other side refuses.
     fn over(socket: UnixStream, through_daemon: bool) -> Result<Self> {
         socket.set_nonblocking(true).map_err(|error| Error::io("fcntl", &error))?;
         let mut bus = Self { socket, serial: 0, unread: Vec::new(), early: VecDeque::new() };
-        let uid = nix::unistd::geteuid().to_string();
-        let identity: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
         let deadline = Instant::now() + PATIENCE;
-        bus.send(format!("\0AUTH EXTERNAL {identity}\r\nBEGIN\r\n").as_bytes(), deadline)?;
+        bus.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n", deadline)?;
         bus.await_welcome(deadline)?;
         if through_daemon {
             bus.meet_daemon()?;
@@ -73,7 +72,19 @@ impl Bus {
         Ok(bus)
     }
 
+    /// The other side asks for a name (`DATA`), and is content without one.
     fn await_welcome(&mut self, deadline: Instant) -> Result<()> {
+        let mut line = self.line(deadline)?;
+        if line == "DATA" {
+            line = self.line(deadline)?;
+        }
+        if line.starts_with("OK ") {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::System, format!("systemd refused the connection: {line}")))
+    }
+
+    fn line(&mut self, deadline: Instant) -> Result<String> {
         let end = loop {
             if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") {
                 break end;
@@ -81,11 +92,7 @@ impl Bus {
             self.receive(deadline)?;
         };
         let line: Vec<u8> = self.unread.drain(..end + 2).collect();
-        if line.starts_with(b"OK ") {
-            return Ok(());
-        }
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        Err(Error::new(ErrorKind::System, format!("systemd refused the connection: {line}")))
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
     /// A bus daemon wants to be greeted, and passes on only what was asked for.

@@ -4,4 +4,4 @@ mod bus;
 mod message;
 mod unit;
 
-pub(crate) use unit::{Starting, manager_cgroup, set_properties, stop};
+pub(crate) use unit::{Starting, manager_cgroup, manager_is_roots, set_properties, stop};

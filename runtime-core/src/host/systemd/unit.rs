@@ -3,6 +3,7 @@
 use super::bus::{Bus, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::systemd::{Manager, Property, Unit, UnitRecord, Value};
+use std::os::unix::fs::MetadataExt;
 
 /// A unit that systemd was asked to start, and has not answered for yet.
 #[derive(Debug)]
@@ -129,6 +130,12 @@ fn stop_over(bus: &mut Bus, unit: &str) -> Result<()> {
 /// The cgroup that the manager's units are in, below the top.
 pub(crate) fn manager_cgroup(manager: Manager) -> Result<String> {
     Bus::connect(manager)?.property("ControlGroup")
+}
+
+/// Whether the system's manager is that of this user namespace's root: systemd may run inside
+/// of one, or this is one of an ordinary user's on a host with systemd.
+pub(crate) fn manager_is_roots() -> bool {
+    std::fs::metadata("/run/systemd/system").is_ok_and(|directory| directory.uid() == 0)
 }
 
 fn reset_failed(bus: &mut Bus, unit: &str) -> Result<()> {
