@@ -8,6 +8,12 @@ use crate::context::{Kind, Layout};
 type Known = (&'static str, &'static str);
 
 const RUNC: &[Known] = &[
+    ("habits::lines_of", "runc wants a terminal of its caller's"),
+    ("habits::sigkill_reaches", "runc 1.1 wants --all"),
+    ("habits::read_only_dev", "runc wants a terminal of its caller's"),
+    ("habits::destination_within", "runc 1.1 mistakes the path"),
+    ("habits::source_may", "runc 1.1 opens all sources before it mounts"),
+    ("habits::path_that_is_masked", "runc 1.1 masks it once more"),
     (
         "lifecycle::forced_delete_removes_a_corrupt_container",
         "runc 1.1 stops at a state.json that it cannot read",
@@ -156,6 +162,12 @@ const RUNC: &[Known] = &[
 const WORDS: &str = "crun says it in other words";
 const CRUN: &[Known] = &[
     ("lifecycle::a_container_goes_through", WORDS),
+    ("habits::lines_of", "crun wants a terminal of its caller's"),
+    ("habits::sigterm_ends", "crun's init does not hear it"),
+    ("habits::sigkill_reaches", "crun wants --all"),
+    ("habits::read_only_dev", "crun wants a terminal of its caller's"),
+    ("habits::destination_within", "crun takes the path as it is"),
+    ("habits::path_that_is_masked", "crun masks it once more"),
     ("lifecycle::run_keep", "crun has no --keep"),
     ("lifecycle::state_prints", "crun indents and spells its state otherwise"),
     ("lifecycle::start_of_a", WORDS),

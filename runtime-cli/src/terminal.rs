@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollTimeout};
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::termios::{OutputFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use runtime_core::{set_window_size, window_size};
 
 use crate::failure::Failure;
@@ -123,6 +123,8 @@ impl RawMode {
         restore_on_panic(&saved);
         let mut raw = saved.clone();
         cfmakeraw(&mut raw);
+        // What ends a line on it, the process's terminal leaves to ours.
+        raw.output_flags.insert(OutputFlags::OPOST);
         tcsetattr(stdin(), SetArg::TCSANOW, &raw)
             .map_err(|errno| Failure::errno("tcsetattr", errno))?;
         Ok(Some(Self { saved }))

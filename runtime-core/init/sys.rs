@@ -75,6 +75,9 @@ pub mod flag {
     pub const CLONE_PARENT: usize = 0x8000;
     pub const CLONE_PIDFD: usize = 0x1000;
     pub const SIGCHLD: usize = 17;
+    pub const SIGHUP: u32 = 1;
+    pub const SIGINT: u32 = 2;
+    pub const SIGTERM: u32 = 15;
     pub const SIGKILL: usize = 9;
     pub const POLLIN: i16 = 1;
 }
@@ -596,6 +599,19 @@ pub fn unblock_signals() -> Answer<usize> {
 /// The default action for `signal`.
 pub fn default_signal(signal: u32) -> Answer<usize> {
     let action = [0u64; 4];
+    call!(nr::RT_SIGACTION, signal, action.as_ptr(), 0, 8)
+}
+
+/// Ends init at `signal`. In a pid namespace of its own the kernel would keep from it
+/// what has no handler.
+pub fn end_at(signal: u32) -> Answer<usize> {
+    // The kernel wants a way back from a handler, also for one that never goes back.
+    const SA_RESTORER: u64 = 0x0400_0000;
+    extern "C" fn ended(signal: i32) -> ! {
+        exit(128 + signal)
+    }
+    let handler = ended as extern "C" fn(i32) -> ! as usize as u64;
+    let action = [handler, SA_RESTORER, handler, 0];
     call!(nr::RT_SIGACTION, signal, action.as_ptr(), 0, 8)
 }
 

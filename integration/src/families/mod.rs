@@ -15,6 +15,7 @@ pub mod events;
 pub mod exec;
 pub mod fallbacks;
 pub mod features;
+pub mod habits;
 pub mod hooks;
 pub mod id_maps;
 pub mod labels;
@@ -50,6 +51,7 @@ pub const ALL: &[Family] = &[
     lifecycle::FAMILY,
     output::FAMILY,
     trace::FAMILY,
+    habits::FAMILY,
     no_process::FAMILY,
     crun_options::FAMILY,
     process::FAMILY,

@@ -152,6 +152,10 @@ impl State {
             Op::Reachable { on } => sys::set_dumpable(on != 0).during(Call::Prctl).map(drop),
             Op::OomScore { score } => procfs::write_own(c"/proc/self/oom_score_adj", score),
             Op::Symlink { path, content, replace } => self.symlink(path, content, replace != 0),
+            Op::EmptyFile { path } => {
+                let (directory, name) = self.place(path)?;
+                devices::empty_file(directory, name.as_text()).map(drop)
+            }
             Op::Device { path, mode, major, minor, uid, gid, bind } => self.device(&devices::Node {
                 path,
                 mode: mode as u32,
@@ -164,7 +168,10 @@ impl State {
             Op::Console { mount, width, height, uid } => {
                 self.console(mount != 0, (width as u16, height as u16), uid as u32, host)
             }
-            Op::Hook { path, args, env, timeout_ms, state_head, state_tail } => {
+            Op::Hook { path, args, env, home, timeout_ms, state_head, state_tail } => {
+                if home != 0 {
+                    env.replace_last(self.home.as_text());
+                }
                 let hook = hooks::Hook { path, args, env, timeout_ms, state_head, state_tail };
                 let directory = if self.pivoted { None } else { Some(self.root()?) };
                 hooks::run(&hook, directory, &self.hook_output, host)

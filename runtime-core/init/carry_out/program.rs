@@ -117,8 +117,12 @@ fn for_each_listed(list: Fd, mut act: impl FnMut(u32)) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits until `start` knocks and says go. From then on it hears what fails.
+/// Waits until `start` knocks and says go. From then on it hears what fails. Who would
+/// rather end the container may do so as politely as with one that runs.
 pub fn gate(host: &mut Host) -> Result<(), Fault> {
+    for signal in [flag::SIGHUP, flag::SIGINT, flag::SIGTERM] {
+        let _ = sys::end_at(signal);
+    }
     let listener = wire::descriptor(slot::GATE).ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
     loop {
         let visitor = sys::accept(listener).during(Call::Accept)?;
@@ -141,18 +145,27 @@ pub fn gate(host: &mut Host) -> Result<(), Fault> {
 /// waited for, and read only if it is a file.
 fn open_passwd() -> Result<Fd, Fault> {
     let root = sys::open(flag::AT_FDCWD, c"/", flag::O_PATH | flag::O_DIRECTORY, 0).during(Call::Open)?;
-    path::open(root.raw(), c"/etc/passwd", flag::O_RDONLY | flag::O_NONBLOCK | flag::O_NOCTTY).during(Call::Open)
+    let file = path::open(root.raw(), c"/etc/passwd", flag::O_RDONLY | flag::O_NONBLOCK | flag::O_NOCTTY);
+    root.close();
+    file.during(Call::Open)
 }
 
 impl State {
     /// The home of `uid` by the container's own /etc/passwd; "/" when it has none.
     pub fn find_home(&mut self, uid: u32) -> Result<(), Fault> {
-        const LONGEST: usize = 4000;
         self.home = Buffer::of(b"HOME=/").during(Call::Read)?;
         let Ok(file) = open_passwd() else { return Ok(()) };
-        if !sys::stat_fd(file.raw()).is_ok_and(|stat| stat.is_regular()) {
-            return Ok(());
-        }
+        let found = match sys::stat_fd(file.raw()) {
+            Ok(stat) if stat.is_regular() => self.read_home(&file, uid),
+            _ => Ok(()),
+        };
+        // Nobody sees it in a container that waits for `start`.
+        file.close();
+        found
+    }
+
+    fn read_home(&mut self, file: &Fd, uid: u32) -> Result<(), Fault> {
+        const LONGEST: usize = 4000;
         let mut buffer = [0u8; LONGEST];
         let mut kept = 0;
         let mut ended = false;

@@ -107,11 +107,21 @@ fn wrong_value(error: &serde_json::Error, relaxed: &[u8], written: &Places<'_>) 
     let said = error.to_string();
     let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
     let said = if said == "expected value" { "value of the wrong type" } else { said };
+    let subject = subject(&pointer);
     let message = match written.position(&pointer) {
-        Some((line, column)) => format!("{said} at line {line} column {column}"),
-        None => said.to_owned(),
+        Some((line, column)) => format!("{subject}{said} at line {line} column {column}"),
+        None => format!("{subject}{said}"),
     };
     Error::config(pointer, message)
+}
+
+/// What runc calls the value at `pointer`, where callers may look for its words.
+fn subject(pointer: &str) -> &'static str {
+    match pointer.strip_prefix("/linux/memoryPolicy") {
+        Some("" | "/mode") => "invalid memory policy mode: ",
+        Some(member) if member.starts_with("/flags") => "invalid memory policy flag: ",
+        _ => "",
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +166,18 @@ mod tests {
             ("3", ""),
         ] {
             assert_eq!(refusal(text).pointer(), Some(pointer), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_memory_policy_is_refused_in_the_words_of_runc() {
+        for (policy, words) in [
+            ("{}", "invalid memory policy mode: "),
+            (r#"{"mode":"INTERLEAVE","nodes":"0"}"#, "invalid memory policy mode: "),
+            (r#"{"mode":"MPOL_BIND","nodes":"0","flags":["x"]}"#, "invalid memory policy flag: "),
+        ] {
+            let error = refusal(&format!(r#"{{"linux":{{"memoryPolicy":{policy}}}}}"#));
+            assert!(error.to_string().contains(words), "{error}");
         }
     }
 

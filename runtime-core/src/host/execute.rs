@@ -12,7 +12,7 @@ use crate::plan::cgroup::systemd::Manager;
 use crate::plan::cgroup::{CgroupPlan, Part};
 use crate::plan::ops::{Fact, Message, Op};
 use crate::plan::{Action, HostOp, Plan, Step, blame, blame_rlimit};
-use crate::sys::pidfd;
+use crate::sys::{pidfd, tty};
 use crate::trace::Trace;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -304,7 +304,13 @@ impl<'a> Execution<'a> {
             .take()
             .ok_or_else(|| Error::new(ErrorKind::System, "the plan starts init twice"))?;
         if let Some(live) = &self.cgroup {
-            surroundings.cgroup = live.v2_descriptor()?;
+            surroundings.cgroup = match (live.v2_descriptor(), surroundings.beside) {
+                // The container has moved elsewhere, and its own cgroup is gone.
+                (Err(error), Some((_, pid))) if error.errno() == Some(libc::ENOENT) => {
+                    live.v2_descriptor_around(pid)?
+                }
+                (own, _) => own?,
+            };
             surroundings.outside = !into_cgroup;
         }
         self.init = Some(spawn::start(self.plan, surroundings)?);
@@ -350,7 +356,8 @@ impl<'a> Execution<'a> {
     }
 
     fn pass_console(&mut self, socket: Option<&Path>) -> Result<()> {
-        let (Some(socket), Some(console)) = (socket, &self.console) else { return Ok(()) };
+        let Some(console) = &self.console else { return Ok(()) };
+        let Some(socket) = socket else { return tty::keep_line_ends(console.as_fd()) };
         sockets::send_descriptor(socket, b"/dev/ptmx", console.as_fd())
             .context(|| "sending the terminal to the console socket".to_owned())?;
         self.console = None;

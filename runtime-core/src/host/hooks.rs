@@ -1,7 +1,7 @@
 //! Hooks of the runtime namespace: prestart, createRuntime, poststart, poststop.
 
 use super::record::Record;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, signal_text};
 use crate::plan::HostHook;
 use crate::plan::hooks::OutputFile;
 use crate::state;
@@ -144,7 +144,7 @@ pub(super) fn memory_file() -> Result<File> {
 pub(super) fn status_text(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
+        (None, Some(signal)) => signal_text(signal),
         (None, None) => "unknown status".to_owned(),
     }
 }

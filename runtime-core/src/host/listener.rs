@@ -48,7 +48,7 @@ pub(crate) fn pass(
         Error::new(ErrorKind::System, format!("container process state: {error}"))
     })?;
     sockets::send_descriptor(socket, text.as_bytes(), listener.as_fd())
-        .context(|| "sending the seccomp listener to its agent".to_owned())
+        .context(|| "failed to connect with seccomp agent".to_owned())
 }
 
 /// Init cannot say when the filter is loaded: the filter may keep it from speaking.

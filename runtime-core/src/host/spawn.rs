@@ -1,6 +1,6 @@
 //! From a plan to a running init: its descriptors, its image, its clone.
 
-use super::cgroup::LiveCgroup;
+use super::cgroup::{self, LiveCgroup};
 use super::channel::Channel;
 use super::trees::Trees;
 use super::{hooks, image};
@@ -205,6 +205,10 @@ fn spawn_failed(refusal: &Refusal, namespaces: u64, into_cgroup: bool) -> Error 
             "entering a cgroup needs write access to the cgroup.procs of the nearest cgroup above \
              it and the caller: call from inside the delegated subtree (systemd-run --user --scope)",
         ),
+        Some(libc::EBUSY) if into_cgroup => Error::io(refusal.call, &refusal.error)
+            .context(cgroup::ADDING)
+            .at("/linux/cgroupsPath")
+            .hint("the cgroup passes controllers on to its children: join one of those"),
         Some(libc::EPERM) if namespaces != 0 => failure
             .at("/linux/namespaces")
             .hint("new namespaces need CAP_SYS_ADMIN, or a new user namespace"),

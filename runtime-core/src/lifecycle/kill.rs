@@ -7,17 +7,21 @@ use crate::sys::pidfd;
 use std::os::fd::AsFd;
 
 impl Container {
-    /// Sends a signal to the first process. With `all`, a container that has
-    /// stopped is no error, and where it shares its pid namespace SIGKILL goes to
-    /// every process of its cgroup: the end of the first does not end the others.
+    /// Sends a signal to the first process. Where the container has no pid namespace of
+    /// its own, SIGKILL goes to every process of its cgroup: the end of the first does not
+    /// end the others, and those may run without it. With `all`, a container that has
+    /// stopped is no error.
     ///
     /// # Errors
     /// `NotRunning`; `NotFound`; EINVAL for what is no signal.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
         let record = self.record()?;
-        let everyone = all && signal == libc::SIGKILL && !record.own_pids;
-        if everyone {
-            return cgroup_of(&record)?.map_or(Ok(()), |cgroup| cgroup.kill(signal));
+        if signal == libc::SIGKILL
+            && !record.own_pids
+            && let Some(cgroup) = cgroup_of(&record)?.filter(|cgroup| !cgroup.is_empty())
+            && !cgroup.pids()?.is_empty()
+        {
+            return cgroup.kill(signal);
         }
         let Some(first) = first(&record) else {
             return if all { Ok(()) } else { Err(Error::kind_only(ErrorKind::NotRunning)) };

@@ -67,7 +67,8 @@ impl Process {
         self.pidfd.as_fd()
     }
 
-    /// The master of its terminal, if that was asked for.
+    /// The master of its terminal, if that was asked for. Lines come out of it as the process
+    /// ends them (ONLCR is off), for a reader that may be no terminal.
     pub fn take_console(&mut self) -> Option<OwnedFd> {
         self.console.take()
     }

@@ -5,7 +5,7 @@ use super::HostHook;
 use super::hooks::Output;
 use super::ops::{Call, Message, Op};
 use super::step::{Action, Step};
-use crate::error::{Error, ErrorKind, errno_text};
+use crate::error::{Error, ErrorKind, errno_text, signal_text};
 
 /// The error behind a failure that init reported for `step`.
 pub(crate) fn blame(step: Option<&Step>, message: Message, words: &[u8]) -> Error {
@@ -67,6 +67,7 @@ fn doing(op: &Op) -> String {
                 super::namespaces::name_of(*kind).unwrap_or("unknown")
             )
         }
+        Op::JoinCgroups { .. } => "adding pid of the new process to cgroups".to_owned(),
         Op::OpenRootfs { path } => format!("preparing rootfs {path}"),
         Op::Device { path, .. } => format!("creating device node {:?}", path.to_string()),
         other => super::show::init_op(other),
@@ -211,8 +212,8 @@ fn why_not_scheduled(attr: &[u8], errno: i32, error: Error) -> Error {
     let deadline = attr.get(4) == Some(&SCHED_DEADLINE);
     match errno {
         libc::EPERM if deadline => error.hint(
-            "SCHED_DEADLINE needs CAP_SYS_NICE, and a cpuset that is not narrower than the \
-             machine's CPUs",
+            "SCHED_DEADLINE needs CAP_SYS_NICE, and every CPU of the machine: this process \
+             scheduler can't be used together with AllowedCPUs",
         ),
         libc::EPERM => error.hint(
             "a real-time policy or a lower nice value needs CAP_SYS_NICE, and on cgroup v1 a \
@@ -291,7 +292,7 @@ fn hook_failed(
     let why = match message.call {
         call if call == Call::HookTimeout as u32 => HostHook::past_timeout(timeout_ms),
         call if call == Call::HookExit as u32 && libc::WIFSIGNALED(status) => {
-            format!("signal {}", libc::WTERMSIG(status))
+            signal_text(libc::WTERMSIG(status))
         }
         call if call == Call::HookExit as u32 => {
             format!("exit status {}", libc::WEXITSTATUS(status))

@@ -1,10 +1,12 @@
 //! The plan of a new container, told once from the record to execve.
 
 use super::cgroup::{Cgroup, CgroupPlan, CgroupRequest, Part, SystemdRequest};
+use super::environment::Environment;
 use super::hooks::{Hook, Hooks, Output, OutputFile};
 use super::namespaces::Namespaces;
 use super::ops::{NO_SLOT, Op, point};
 use super::process::Program;
+use super::wire::List;
 use super::{Descriptor, Facts, HostHook, HostOp, Plan, enter, inside, process, resctrl, rootfs};
 use crate::bundle::Bundle;
 use crate::error::Result;
@@ -217,7 +219,7 @@ pub(super) fn init_hook(
     hook: &Hook,
     parts: &Parts<'_>,
     status: &str,
-    inherited: Option<&[String]>,
+    inherited: Option<&Environment>,
 ) -> Op {
     let bundle = parts.request.bundle;
     let annotations = parts.spec.annotations().as_ref();
@@ -228,11 +230,20 @@ pub(super) fn init_hook(
         bundle.dir(),
         annotations,
     );
-    let env = hook.env.as_deref().or(inherited).unwrap_or_default();
+    let inherited = inherited.filter(|_| hook.env.is_none());
+    let entries = inherited.map(|environment| environment.entries.as_slice());
+    let mut env: List =
+        hook.env.as_deref().or(entries).unwrap_or_default().iter().map(Into::into).collect();
+    // The last of them is the one that init looks up.
+    let home = inherited.is_some_and(|environment| !environment.has_home);
+    if home {
+        env.push("HOME=/".into());
+    }
     Op::Hook {
         path: hook.path.as_path().into(),
         args: hook.args.iter().map(Into::into).collect(),
-        env: env.iter().map(Into::into).collect(),
+        env,
+        home: u64::from(home),
         timeout_ms: hook.timeout.map_or(0, milliseconds),
         state_head: head.into(),
         state_tail: tail.into(),

@@ -6,6 +6,7 @@ use super::ops::Op;
 use super::{Plan, rootfs, sysctl};
 use crate::bundle::{below_root, item};
 use crate::error::Result;
+use std::collections::HashSet;
 use std::path::Path;
 
 const LIST_MASKED: &str = "/linux/maskedPaths";
@@ -52,7 +53,11 @@ pub(super) fn settle(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         plan.init(item(LIST_READONLY, index), op);
     }
     let label = linux.mount_label().as_deref().unwrap_or_default();
+    let mut masked = HashSet::new();
     for (index, path) in linux.masked_paths().iter().flatten().enumerate() {
+        if !masked.insert(below_root(Path::new(path))) {
+            continue;
+        }
         plan.init(
             item(LIST_MASKED, index),
             Op::MaskPath { path: path.into(), label: label.into() },

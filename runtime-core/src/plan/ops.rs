@@ -130,6 +130,8 @@ operations! {
     Remount = 16 { target: Text, flags: Word, data: Text }
     /// Create a symbolic link below the rootfs; an existing file is left alone.
     Symlink = 17 { path: Text, content: Text, replace: Word }
+    /// A regular file to mount on; one that is there, or a device, does as well.
+    EmptyFile = 90 { path: Text }
     /// Create a device node, or bind the host's when `bind` is set.
     Device = 18 { path: Text, mode: Word, major: Word, minor: Word, uid: Word, gid: Word, bind: Word }
     /// A terminal from the container's devpts: its master goes to the host side,
@@ -137,7 +139,7 @@ operations! {
     Console = 19 { mount: Word, width: Word, height: Word, uid: Word }
     /// Run a hook in this process's namespaces. The state on its standard input
     /// is `state_head`, this process's pid, `state_tail`.
-    Hook = 20 { path: Text, args: List, env: List, timeout_ms: Word, state_head: Text, state_tail: Text }
+    Hook = 20 { path: Text, args: List, env: List, home: Word, timeout_ms: Word, state_head: Text, state_tail: Text }
     /// Make the rootfs the root (pivot_root), the old one gone.
     PivotRoot = 21 {}
     /// Make the rootfs the root by moving the mount (for an initramfs).

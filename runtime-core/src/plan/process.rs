@@ -7,6 +7,7 @@ use super::clone_flags::CLONE_NEWUSER;
 use super::container::{Parts, init_hook};
 use super::environment::Environment;
 use super::filter::{self, Filter};
+use super::hooks::Hook;
 use super::identity::User;
 use super::numa::MemoryPolicy;
 use super::ops::{Op, point};
@@ -175,10 +176,19 @@ pub(super) fn become_it(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
         filter.load(plan);
         filter::pass_listener(plan, program.spec)?;
     }
-    wait_for_start(plan, program, &environment);
-    descriptors(plan, program);
+    wait_for_start(plan, program);
+    // Hooks in the container are confined like it. Without any, the filter is the last thing
+    // before execve: what it forbids, nothing here needs any more.
+    let (at_start, at_execve) = match start_hooks(program) {
+        [] => (None, at_start),
+        _ => (at_start, None),
+    };
     if let Some(filter) = at_start {
-        // The last thing before execve: what it forbids, nothing here needs any more.
+        filter.load(plan);
+    }
+    run_start_hooks(plan, program, &environment);
+    descriptors(plan, program);
+    if let Some(filter) = at_execve {
         filter.load(plan);
     }
     execute(plan, program, environment);
@@ -385,15 +395,22 @@ fn ready(plan: &mut Plan, program: &Program<'_>) {
     }
 }
 
-/// In a container, `start` and then its startContainer hooks come between. The
-/// program's environment is theirs where they have none of their own.
-fn wait_for_start(plan: &mut Plan, program: &Program<'_>, environment: &Environment) {
+/// In a container, `start` comes between.
+fn wait_for_start(plan: &mut Plan, program: &Program<'_>) {
     if let End::Gate(_) = program.end {
         plan.init("", Op::Gate {});
     }
+}
+
+fn start_hooks<'a>(program: &Program<'a>) -> &'a [Hook] {
+    program.hooks().map(|parts| parts.hooks.start_container.as_slice()).unwrap_or_default()
+}
+
+/// The program's environment is theirs where they have none of their own.
+fn run_start_hooks(plan: &mut Plan, program: &Program<'_>, environment: &Environment) {
     let Some(parts) = program.hooks() else { return };
-    for hook in &parts.hooks.start_container {
-        let op = init_hook(hook, parts, "created", Some(&environment.entries));
+    for hook in start_hooks(program) {
+        let op = init_hook(hook, parts, "created", Some(environment));
         plan.init(hook.pointer.as_str(), op);
     }
 }

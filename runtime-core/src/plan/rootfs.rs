@@ -10,7 +10,7 @@ use super::{devices, enter, mounts};
 use crate::bundle::{below_root, item};
 use crate::error::{Error, Result};
 use libc::{MS_PRIVATE, MS_RDONLY, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
-use oci_spec::runtime::Mount;
+use oci_spec::runtime::{Mount, Process};
 use std::path::Path;
 
 /// Links of every container's /dev (config-linux.md, Default Devices, and /dev symbolic links).
@@ -43,9 +43,19 @@ pub(super) fn build(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
     cgroup_joined(plan, parts)?;
     nodes(plan, parts, listed.iter().any(is_bound_dev));
     for (pointer, op) in later {
+        place_of_console(plan, parts, &op);
         plan.init(pointer, op);
     }
     Ok(())
+}
+
+/// Where the terminal is shown, before a /dev becomes read-only.
+fn place_of_console(plan: &mut Plan, parts: &Parts<'_>, next: &Op) {
+    let terminal = parts.spec.process().as_ref().and_then(Process::terminal) == Some(true);
+    let is_dev = matches!(next, Op::Remount { target, .. } if *target == Text::from("/dev"));
+    if terminal && is_dev {
+        plan.init("/process/terminal", Op::EmptyFile { path: "/dev/console".into() });
+    }
 }
 
 fn open(plan: &mut Plan, parts: &Parts<'_>) {

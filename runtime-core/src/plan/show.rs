@@ -306,6 +306,7 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::Reachable { .. } => "within reach through /proc, to be mapped".to_owned(),
         Op::OomScore { score } => format!("set oom_score_adj to {score}"),
         Op::JoinCgroups { .. } => "join the cgroup".to_owned(),
+        Op::EmptyFile { path } => format!("make a place to mount on at {path}"),
         Op::Symlink { path, content, .. } => format!("link {path} to {content}"),
         Op::Device { path, mode, major, minor, uid, gid, bind } => {
             let how = if *bind == 1 { "bind" } else { "make" };

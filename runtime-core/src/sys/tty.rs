@@ -1,9 +1,20 @@
-//! The size of a terminal's window, which nix has no safe call for.
+//! The size of a terminal's window, which nix has no safe call for, and what it does to
+//! the ends of lines.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
+
 use crate::error::{Error, Result};
+
+/// Lines come out of `terminal` as its process ends them, without a carriage return more.
+pub(crate) fn keep_line_ends(terminal: BorrowedFd<'_>) -> Result<()> {
+    let mut modes = tcgetattr(terminal).map_err(|errno| Error::os("tcgetattr", errno as i32))?;
+    modes.output_flags.remove(OutputFlags::ONLCR);
+    tcsetattr(terminal, SetArg::TCSANOW, &modes)
+        .map_err(|errno| Error::os("tcsetattr", errno as i32))
+}
 
 /// The size of the window of `terminal`, as (rows, columns).
 ///

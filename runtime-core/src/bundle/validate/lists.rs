@@ -11,6 +11,15 @@ pub(super) fn is_list(list: &str) -> bool {
         })
 }
 
+/// How many numbers a list names.
+pub(super) fn count(list: &str) -> u64 {
+    let ranges = list.split(',').map(str::trim).filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(u64::from(number(last)?.checked_sub(number(first)?)?) + 1)
+    });
+    ranges.sum()
+}
+
 fn number(text: &str) -> Option<u32> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
@@ -19,6 +28,11 @@ fn number(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_list_names_is_counted() {
+        assert_eq!((count("0-7"), count("1, 3-4,"), count("x")), (8, 3, 0));
+    }
 
     #[test]
     fn lists_are_numbers_and_forward_ranges() {

@@ -27,7 +27,7 @@ fn nodes(policy: &LinuxMemoryPolicy, faults: &mut Faults) {
             format!("invalid memory policy nodes {nodes:?}")
         }
         Mode::MpolDefault | Mode::MpolLocal if !nodes.is_empty() => {
-            "memory policy mode requires 0 nodes".to_owned()
+            format!("memory policy mode requires 0 nodes but got {}", lists::count(nodes))
         }
         Mode::MpolBind
         | Mode::MpolInterleave
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(nodes("PREFERRED", ""), [""; 0]);
         assert_eq!(
             nodes("LOCAL", "0"),
-            ["/linux/memoryPolicy/nodes: memory policy mode requires 0 nodes"]
+            ["/linux/memoryPolicy/nodes: memory policy mode requires 0 nodes but got 1"]
         );
         assert_eq!(
             nodes("BIND", ""),

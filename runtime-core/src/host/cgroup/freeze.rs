@@ -36,17 +36,24 @@ impl LiveCgroup {
         })
     }
 
-    /// Lets every process go on.
+    /// Lets every process go on. A cgroup that is gone holds none.
     ///
     /// # Errors
     /// There is no freezer.
     pub fn thaw(&self) -> Result<()> {
         let directory = self.freezer()?;
-        let (file, value) = match directory.is_v2() {
+        let (name, value) = match directory.is_v2() {
             true => ("cgroup.freeze", "0"),
             false => ("freezer.state", "THAWED"),
         };
-        self.set(directory, file, value)
+        match self.set(directory, name, value) {
+            Err(error)
+                if error.errno().is_some_and(|errno| file::is_gone(Errno::from_raw(errno))) =>
+            {
+                Ok(())
+            }
+            answer => answer,
+        }
     }
 
     /// Whether this cgroup was frozen; one above it does not count.

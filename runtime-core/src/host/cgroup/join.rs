@@ -10,6 +10,9 @@ use super::{LiveCgroup, file};
 use crate::error::{Error, Result};
 use crate::plan::cgroup::Directory;
 
+/// What runc says, and callers look for.
+pub(crate) const ADDING: &str = "adding pid of the new process to cgroups";
+
 impl LiveCgroup {
     /// Moves the process `pid`, all of its threads, into every hierarchy.
     ///
@@ -33,25 +36,32 @@ impl LiveCgroup {
     /// # Errors
     /// The process or the cgroup is gone.
     pub fn v2_descriptor_of(&self, pid: i32) -> Result<Option<OwnedFd>> {
-        let path = format!("/proc/{pid}/cgroup");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Error::io("read", &error).path(&path))?;
+        let place = v2_place(pid)?;
         let Some(own) = self.v2_directory() else { return Ok(None) };
-        let place = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
         match place.strip_prefix(own.path.as_str()) {
             Some(below) if below.is_empty() || below.starts_with('/') => {
-                let place = Directory { path: place.to_owned(), ..own.clone() };
+                let place = Directory { path: place, ..own.clone() };
                 self.open_v2(&place).map(Some)
             }
             _ => Ok(None),
         }
     }
 
+    /// The directory in the v2 hierarchy that the process `pid` is in, wherever that is.
+    ///
+    /// # Errors
+    /// The process or the cgroup is gone.
+    pub(crate) fn v2_descriptor_around(&self, pid: i32) -> Result<Option<OwnedFd>> {
+        let Some(own) = self.v2_directory() else { return Ok(None) };
+        let place = Directory { path: v2_place(pid)?, ..own.clone() };
+        self.open_v2(&place).map(Some)
+    }
+
     pub(super) fn open_v2(&self, directory: &Directory) -> Result<OwnedFd> {
         let path = directory.relative();
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         openat(self.base(), path.as_str(), flags, Mode::empty())
-            .map_err(|errno| self.failed("open", errno, &path).context("opening the cgroup"))
+            .map_err(|errno| self.failed("open", errno, &path).context(ADDING))
     }
 
     fn join_one(&self, directory: &Directory, pid: i32) -> Result<()> {
@@ -74,4 +84,13 @@ impl LiveCgroup {
             _ => error,
         }
     }
+}
+
+/// Where in the v2 hierarchy the process `pid` is, without the leading slash.
+fn v2_place(pid: i32) -> Result<String> {
+    let path = format!("/proc/{pid}/cgroup");
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| Error::io("read", &error).path(&path))?;
+    let place = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    Ok(place.to_owned())
 }

@@ -30,6 +30,7 @@ use crate::plan::cgroup::{Cgroup, Directory};
 use crate::plan::resources::Limits;
 use oci_spec::runtime::LinuxResources;
 
+pub(crate) use join::ADDING;
 pub use layout::detect;
 pub(crate) use oom::OomWatch;
 pub use stats::{

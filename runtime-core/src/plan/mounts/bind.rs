@@ -1,7 +1,8 @@
 //! Bind mounts.
 
 use super::options::MountOptions;
-use super::{mapped, propagation_word};
+use super::{destination, mapped, propagation_word};
+use crate::bundle::item;
 use crate::error::{Error, Result};
 use crate::plan::clone_flags::CLONE_NEWUSER;
 use crate::plan::container::Parts;
@@ -30,7 +31,10 @@ pub(super) fn bind(
     // The root of a user namespace may not reach what the host's root can, nor map
     // the ids of the host's mounts: the host side, where it is that, takes a copy of the tree for it.
     if let Op::MountBind { slot, recursive, links, .. } = &mut op
-        && (parts.namespaces.has(CLONE_NEWUSER) && enter::is_privileged(parts) || id_map.is_some())
+        && (parts.namespaces.has(CLONE_NEWUSER)
+            && enter::is_privileged(parts)
+            && !is_mounted_here(parts, &source, pointer)
+            || id_map.is_some())
     {
         *slot = plan.descriptor(Descriptor::Tree(Tree {
             source,
@@ -41,6 +45,18 @@ pub(super) fn bind(
         }));
     }
     Ok(op)
+}
+
+/// Whether `source` leads to what an earlier entry of `mounts` has put into the rootfs: only
+/// init has that.
+fn is_mounted_here(parts: &Parts<'_>, source: &Path, pointer: &str) -> bool {
+    let rootfs = parts.request.bundle.rootfs();
+    let Ok(inside) = source.strip_prefix(rootfs) else { return false };
+    let inside = Path::new("/").join(inside);
+    let listed = parts.spec.mounts().as_deref().unwrap_or_default();
+    let earlier =
+        listed.iter().enumerate().take_while(|(index, _)| item("/mounts", *index) != pointer);
+    earlier.map(|(_, mount)| destination(rootfs, mount)).any(|place| inside.starts_with(place))
 }
 
 /// The mount of `source`, a path of the host.

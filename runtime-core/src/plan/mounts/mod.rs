@@ -17,6 +17,7 @@ use crate::error::{Notice, Result};
 use libc::{MS_BIND, MS_REC, MS_REMOUNT};
 use oci_spec::runtime::Mount;
 use options::MountOptions;
+use std::path::{Path, PathBuf};
 
 /// What waits until everything is mounted and filled.
 type Later = Vec<(String, Op)>;
@@ -30,7 +31,7 @@ pub(super) fn one(
     later: &mut Later,
 ) -> Result<()> {
     let options = MountOptions::of(mount, pointer)?;
-    let target = below_root(mount.destination());
+    let target = destination(parts.request.bundle.rootfs(), mount);
     plan.notices.extend(options.without_effect().map(|what| Notice::new(pointer, what)));
     match mount.typ().as_deref() {
         Some("cgroup") => return cgroup::mount(plan, parts, &target, &options, pointer, later),
@@ -57,6 +58,16 @@ pub(super) fn one(
         return Ok(());
     }
     filesystem::mount(plan, parts, mount, &options, &target, pointer, later)
+}
+
+/// Where a mount goes, inside. As with runc a path of the host that leads into the rootfs
+/// stands for the one inside.
+fn destination(rootfs: &Path, mount: &Mount) -> PathBuf {
+    let path = below_root(mount.destination());
+    match path.strip_prefix(rootfs) {
+        Ok(inside) => Path::new("/").join(inside),
+        Err(_) => path,
+    }
 }
 
 /// Five bits a change, the first one lowest; see `Op::MountFs`.
