@@ -9,9 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 const TARE: &str = env!("CARGO_BIN_EXE_tare");
 
-const COMMANDS: [&str; 14] = [
-    "create", "delete", "exec", "features", "kill", "list", "pause", "plan", "ps", "resume", "run",
-    "spec", "start", "state",
+const COMMANDS: [&str; 16] = [
+    "create", "delete", "doctor", "events", "exec", "features", "kill", "list", "pause", "plan",
+    "ps", "resume", "run", "spec", "start", "state",
 ];
 
 /// A directory of one test, gone with it.

@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 pub mod bundle;
+pub mod doctor;
 mod error;
 mod features;
 pub mod host;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The parts of the library from the lowest up, each with what it may use.
 /// `lib.rs` tells the whole, and uses all.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("error", &[]),
     ("trace", &[]),
     ("sys", &["error"]),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("features", &["bundle", "seccomp", "plan"]),
     ("host", &["error", "trace", "sys", "state", "plan"]),
     ("lifecycle", &["error", "trace", "sys", "state", "bundle", "plan", "host"]),
+    ("doctor", &["error", "sys", "bundle", "seccomp", "plan", "host", "lifecycle"]),
 ];
 
 /// Parts that decide, and never ask the machine.

@@ -11,6 +11,7 @@ pub mod crash;
 pub mod crun_options;
 pub mod device_nodes;
 pub mod devices;
+pub mod doctor;
 pub mod events;
 pub mod exec;
 pub mod fallbacks;
@@ -52,6 +53,7 @@ pub const ALL: &[Family] = &[
     output::FAMILY,
     trace::FAMILY,
     habits::FAMILY,
+    doctor::FAMILY,
     no_process::FAMILY,
     crun_options::FAMILY,
     process::FAMILY,

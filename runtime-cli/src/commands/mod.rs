@@ -3,6 +3,7 @@
 
 mod create;
 mod delete;
+mod doctor;
 mod events;
 mod exec;
 mod features;
@@ -85,6 +86,7 @@ const fn entry<T: Command>(about: &'static str) -> Entry {
 const TABLE: &[Entry] = &[
     entry::<create::Create>("create a container"),
     entry::<delete::Delete>("delete what a container holds"),
+    entry::<doctor::Doctor>("tell what this host or a bundle lacks"),
     entry::<events::Events>("show what a container uses, and when memory runs out"),
     entry::<exec::Exec>("run another process in a container"),
     entry::<features::Features>("print what this runtime can do"),

@@ -5,6 +5,7 @@ pub mod bpf;
 pub mod fd;
 pub(crate) mod mount;
 pub mod pidfd;
+pub(crate) mod probe;
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 mod processor;
 pub(crate) mod rlimit;
