@@ -1,6 +1,7 @@
 //! Limits that bite, and limits that are refused.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -332,8 +333,14 @@ fn memory_limit_below_the_usage_does_not_pass_the_check(ctx: &Context) -> Outcom
     if ctx.kind != Kind::Tare {
         return Err(Stop::skip("runc and crun leave it to the kernel on v1"));
     }
-    let memory = json!({"memory": {"limit": 65536, "checkBeforeUpdate": true}});
-    let c = limited(ctx, memory)?.container()?;
+    below_the_usage(ctx, &hierarchy, json!({"limit": 65536}), "rejecting memory limit 65536 <= ")?;
+    let with_swap = json!({"limit": 65536, "swap": 131_072});
+    below_the_usage(ctx, &hierarchy, with_swap, "rejecting memory+swap limit 131072 <= ")
+}
+
+fn below_the_usage(ctx: &Context, hierarchy: &Path, mut memory: Value, words: &str) -> Outcome {
+    memory["checkBeforeUpdate"] = json!(true);
+    let c = limited(ctx, json!({"memory": memory}))?.container()?;
     let cgroup = c.config["linux"]["cgroupsPath"].as_str().unwrap_or_default();
     let dir = hierarchy.join(cgroup.trim_start_matches('/'));
     fs::create_dir_all(&dir)?;
@@ -343,6 +350,6 @@ fn memory_limit_below_the_usage_does_not_pass_the_check(ctx: &Context) -> Outcom
     run.env("DIR", &dir).env("FILE", &file).ok()?;
     let done = c.try_create(&[]);
     fs::remove_file(&file)?;
-    done?.exits(1)?.says(&["rejecting memory limit 65536 <= usage "])?;
+    done?.exits(1)?.says(&[words])?;
     left_nothing(ctx, &c.config)
 }

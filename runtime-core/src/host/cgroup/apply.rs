@@ -123,16 +123,17 @@ impl<'a> Writer<'a> {
     }
 
     fn check_usage(&self, directory: &Directory, write: &Write) -> Result<()> {
-        let Some(NotBelow { usage, limit }) = write.not_below else { return Ok(()) };
-        match self.number(directory, usage) {
-            Some(usage) if limit <= usage => Err(Error::config(
-                "/linux/resources/memory/limit",
-                format!("rejecting memory limit {limit} <= usage {usage}"),
-            )
-            .hint("give a higher limit, or unset checkBeforeUpdate")),
-            // What cannot be read is for the kernel to judge.
-            _ => Ok(()),
-        }
+        let Some(NotBelow { usage, limit, with_swap }) = write.not_below else { return Ok(()) };
+        // What cannot be read is for the kernel to judge.
+        let Some(usage) = self.number(directory, usage) else { return Ok(()) };
+        let (member, what, limit) = match with_swap {
+            Some(total) if total <= usage => ("swap", "memory+swap", total),
+            _ if limit <= usage => ("limit", "memory", limit),
+            _ => return Ok(()),
+        };
+        let message = format!("rejecting {what} limit {limit} <= usage {usage}");
+        Err(Error::config(format!("/linux/resources/memory/{member}"), message)
+            .hint("give a higher limit, or unset checkBeforeUpdate"))
     }
 
     fn number(&self, directory: &Directory, file: &str) -> Option<u64> {

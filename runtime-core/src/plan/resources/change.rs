@@ -86,9 +86,14 @@ fn merge(into: &mut Value, change: Value) {
         }
         (Value::Array(into), Value::Array(change)) => {
             for entry in change {
-                match into.iter_mut().find(|there| is_same(there, &entry)) {
-                    Some(there) => merge(there, entry),
-                    None => into.push(entry),
+                let mut is_new = true;
+                // Of a device that is listed twice the last limit would hold.
+                for there in into.iter_mut().filter(|there| is_same(there, &entry)) {
+                    merge(there, entry.clone());
+                    is_new = false;
+                }
+                if is_new {
+                    into.push(entry);
                 }
             }
         }
@@ -138,6 +143,17 @@ mod tests {
         let weights = list.pointer("/blockIO/weightDevice").unwrap().as_array().unwrap();
         assert_eq!(weights.len(), 2);
         assert_eq!(weights[0]["weight"], 200);
+    }
+
+    #[test]
+    fn a_device_that_is_listed_twice_changes_in_both_places() {
+        let list = after(
+            r#"{"blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1},
+                {"major": 8, "minor": 0, "rate": 2}]}}"#,
+            r#"{"blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 3}]}}"#,
+        );
+        let rates = list.pointer("/blockIO/throttleReadBpsDevice").unwrap().as_array().unwrap();
+        assert!(rates.iter().all(|entry| entry["rate"] == 3), "{rates:?}");
     }
 
     #[test]

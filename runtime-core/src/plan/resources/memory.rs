@@ -123,11 +123,12 @@ impl Bytes {
 
 /// What is refused is refused before the first of the writes.
 fn check_before(memory: &LinuxMemory, bytes: &Bytes, usage: &'static str, writes: &mut [Write]) {
-    let limit = bytes.limit.and_then(|limit| u64::try_from(limit).ok());
+    let limited = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    let limit = limited(bytes.limit);
     if memory.check_before_update() == Some(true)
         && let (Some(limit), Some(first)) = (limit, writes.first_mut())
     {
-        first.not_below = Some(NotBelow { usage, limit });
+        first.not_below = Some(NotBelow { usage, limit, with_swap: limited(bytes.swap) });
     }
 }
 

@@ -222,7 +222,7 @@ fn a_check_before_update_reads_the_usage_first() {
         (v2(&resources), "memory.current"),
     ] {
         let checks: Vec<_> = limits.unwrap().writes.into_iter().map(|w| w.not_below).collect();
-        assert_eq!(checks, [Some(NotBelow { usage, limit: 100 }), None]);
+        assert_eq!(checks, [Some(NotBelow { usage, limit: 100, with_swap: Some(200) }), None]);
     }
     let unlimited = json!({"memory": {"limit": -1, "checkBeforeUpdate": true}});
     assert_eq!(v2(&parse(unlimited)).unwrap().writes[0].not_below, None);

@@ -33,6 +33,8 @@ pub struct NotBelow {
     pub usage: &'static str,
     /// The new limit.
     pub limit: u64,
+    /// The new limit of memory and swap together.
+    pub with_swap: Option<u64>,
 }
 
 /// What to do when the kernel has no such file.
