@@ -4,7 +4,7 @@
 use super::State;
 use super::attributes::{ACCESS_TIME, LOCKABLE, attributes, from_statfs};
 use crate::host::{During, Fault};
-use crate::ops::{Call, NO_SLOT, link};
+use crate::ops::{Call, link};
 use crate::path::{self, Buffer};
 use crate::sys::{self, Fd, List, errno, flag};
 use crate::wire;
