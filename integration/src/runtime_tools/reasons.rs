@@ -39,6 +39,7 @@ const REASONS: &[Reason] = &[
          specification's word for it is not kept",
         "runtime.md#delete",
     ),
+    plain("delete_only_create_resources", Without(host::has_v1), NO_V1, ""),
     plain(
         "delete_resources",
         Everywhere,
@@ -114,8 +115,8 @@ const REASONS: &[Reason] = &[
     },
     Reason {
         program: "linux_process_apparmor_profile",
-        when: Without(apparmor),
-        text: "This kernel has no AppArmor, and a process without the profile it asks for is an error",
+        when: Everywhere,
+        text: "Asks for a profile that no machine has, and a process without the profile it asks for is an error",
         clause: "config.md#valid-values",
         others: "crun leaves the profile out then",
     },
@@ -242,11 +243,6 @@ fn v1_network() -> bool {
 
 fn selinux() -> bool {
     Path::new("/sys/fs/selinux/enforce").exists()
-}
-
-fn apparmor() -> bool {
-    std::fs::read_to_string("/sys/module/apparmor/parameters/enabled")
-        .is_ok_and(|t| t.trim() == "Y")
 }
 
 fn system_resource() -> bool {
