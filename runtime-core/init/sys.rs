@@ -61,7 +61,6 @@ pub mod flag {
     pub const MS_BIND: u64 = 4096;
     pub const MS_MOVE: u64 = 8192;
     pub const MS_REC: u64 = 16384;
-    pub const MS_PRIVATE: u64 = 1 << 18;
     pub const MS_SLAVE: u64 = 1 << 19;
     pub const OPEN_TREE_CLONE: u32 = 1;
     pub const OPEN_TREE_CLOEXEC: u32 = 0o2000000;
