@@ -1,6 +1,7 @@
 //! What users of runc are used to and the specification leaves open.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
@@ -25,6 +26,7 @@ family!("habits":
     path_that_is_masked_twice_is_covered_once,
     container_that_waits_for_start_holds_no_file_of_the_image,
     exec_follows_a_container_whose_own_cgroup_is_gone,
+    program_that_only_a_capability_opens_is_run,
 );
 
 fn lines_of_a_foreground_terminal_end_as_the_program_ends_them(ctx: &Context) -> Outcome {
@@ -182,4 +184,22 @@ fn exec_follows_a_container_whose_own_cgroup_is_gone(ctx: &Context) -> Outcome {
     fs::remove_dir(&other)?;
     done?.ok()?;
     deleted?.ok().map(drop)
+}
+
+fn program_that_only_a_capability_opens_is_run(ctx: &Context) -> Outcome {
+    let with = |caps: &[&str]| -> Outcome<_> {
+        let mut bundle = Bundle::new(ctx)?
+            .payload(&["true"])
+            .set("/process/user", json!({"uid": 1000, "gid": 1000}));
+        for set in ["bounding", "effective", "permitted", "inheritable", "ambient"] {
+            bundle = bundle.set(&format!("/process/capabilities/{set}"), json!(caps));
+        }
+        let program = bundle.rootfs().join("bin/payload");
+        fs::remove_file(&program)?;
+        fs::copy(&ctx.payload, &program)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700))?;
+        bundle.container()?.run(&[])
+    };
+    with(&[])?.exits(1)?.says(&["permission denied"])?;
+    with(&["CAP_DAC_OVERRIDE"])?.ok().map(drop)
 }

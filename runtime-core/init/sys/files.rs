@@ -1,6 +1,6 @@
 //! Files by their names, and what is in them.
 
-use super::{Answer, Fd, check, flag, nr, syscall};
+use super::{Answer, Fd, check, errno, flag, nr, syscall};
 use core::ffi::CStr;
 
 pub fn open(dir: i32, path: &CStr, flags: i32, mode: u32) -> Answer<Fd> {
@@ -55,9 +55,18 @@ pub fn fchmod(fd: i32, mode: u32) -> Answer<usize> {
     call!(nr::FCHMOD, fd, mode)
 }
 
+/// Whether `path` may be executed. The old call asks as if an ordinary user had no
+/// capabilities; CAP_DAC_OVERRIDE shows in the one of Linux 5.8 only.
 pub fn faccess(path: &CStr) -> Answer<usize> {
     const X_OK: usize = 1;
-    call!(nr::FACCESSAT, flag::AT_FDCWD as isize, path.as_ptr(), X_OK)
+    const AT_EACCESS: usize = 0x200;
+    match call!(nr::FACCESSAT, flag::AT_FDCWD as isize, path.as_ptr(), X_OK) {
+        Err(errno::EACCES) => {
+            let answer = call!(nr::FACCESSAT2, flag::AT_FDCWD as isize, path.as_ptr(), X_OK, AT_EACCESS);
+            answer.map_err(|_| errno::EACCES)
+        }
+        answer => answer,
+    }
 }
 
 /// What statx(2) tells, in the kernel's layout, which is the same on every processor.

@@ -188,6 +188,7 @@ pub mod nr {
     pub const READLINKAT: usize = 267;
     pub const FCHMODAT: usize = 268;
     pub const FACCESSAT: usize = 269;
+    pub const FACCESSAT2: usize = 439;
     pub const UNSHARE: usize = 272;
     pub const ACCEPT4: usize = 288;
     pub const DUP3: usize = 292;
