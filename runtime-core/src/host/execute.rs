@@ -2,7 +2,7 @@
 
 use super::cgroup::LiveCgroup;
 use super::channel::Heard;
-use super::net_device::Passage;
+use super::network::Passage;
 use super::record::{Directory, Phase, Record};
 use super::spawn::{self, Init, Surroundings};
 use super::systemd::Starting;

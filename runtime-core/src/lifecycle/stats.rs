@@ -3,9 +3,9 @@
 use super::{Container, cgroup_of};
 use crate::error::Result;
 use crate::host::cgroup::CgroupStats;
-use crate::host::net_stats::{self, NetworkInterface};
+use crate::host::network::stats::{self as network, NetworkInterface};
 use crate::host::record::Record;
-use crate::host::resctrl_stats::{self, IntelRdtStats};
+use crate::host::resctrl::stats::{self as resctrl, IntelRdtStats};
 use serde::Serialize;
 
 /// The usage of a container. Its JSON is that of runc's `events`.
@@ -32,8 +32,8 @@ impl Container {
 
 pub(super) fn read(record: &Record) -> Result<Stats> {
     let cgroup = cgroup_of(record)?.map(|cgroup| cgroup.stats()).transpose()?;
-    let group = record.resctrl.as_ref().map(resctrl_stats::read).transpose()?;
-    let interfaces = if record.pid > 0 { net_stats::read(record.pid)? } else { Vec::new() };
+    let group = record.resctrl.as_ref().map(resctrl::read).transpose()?;
+    let interfaces = if record.pid > 0 { network::read(record.pid)? } else { Vec::new() };
     Ok(Stats {
         cgroup: cgroup.unwrap_or_default(),
         intel_rdt: group.unwrap_or_default(),

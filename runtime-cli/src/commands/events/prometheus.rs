@@ -167,7 +167,7 @@ fn network(page: &mut Page<'_>, stats: &Stats) {
     if interfaces.is_empty() {
         return;
     }
-    type Numbers = fn(&runtime_core::host::net_stats::NetworkInterface) -> [u64; 2];
+    type Numbers = fn(&runtime_core::host::network::stats::NetworkInterface) -> [u64; 2];
     let metrics: [(&str, &str, Numbers); 4] = [
         ("network_bytes_total", "Bytes.", |it| [it.rx_bytes, it.tx_bytes]),
         ("network_packets_total", "Packets.", |it| [it.rx_packets, it.tx_packets]),

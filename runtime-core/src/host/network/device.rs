@@ -4,7 +4,7 @@
 //! that joins it and ends, since setns(2) changes the calling thread alone and the
 //! caller's threads stay where they are.
 
-use super::net_link::{self as link, Address};
+use super::link::{self, Address};
 use super::netlink::Socket;
 use crate::error::{Error, ErrorKind, Result};
 use nix::fcntl::{OFlag, open};
@@ -33,7 +33,7 @@ struct Moved {
 
 /// The way from the runtime's network namespace into the container's.
 #[derive(Debug)]
-pub(super) struct Passage {
+pub(in crate::host) struct Passage {
     outside: Namespace,
     inside: Namespace,
     moved: Vec<Moved>,
@@ -45,7 +45,7 @@ fn failed(call: &'static str) -> impl Fn(io::Error) -> Error {
 
 impl Passage {
     /// To the network namespace of the process `pid`.
-    pub(super) fn open(pid: i32) -> Result<Self> {
+    pub(in crate::host) fn open(pid: i32) -> Result<Self> {
         let outside = open_namespace(Path::new("/proc/thread-self/ns/net"))?;
         let inside = open_namespace(&PathBuf::from(format!("/proc/{pid}/ns/net")))?;
         let socket = socket_in(&inside)?;
@@ -57,7 +57,7 @@ impl Passage {
     }
 
     /// Moves `device`, which is called `name` inside, keeps its addresses, and brings it up.
-    pub(super) fn carry(&mut self, device: &str, name: &str) -> Result<()> {
+    pub(in crate::host) fn carry(&mut self, device: &str, name: &str) -> Result<()> {
         self.steps(device, name).map_err(|error| {
             error.context(format!("moving network device {device:?} into the container"))
         })
@@ -83,7 +83,7 @@ impl Passage {
     }
 
     /// Where the container is not to be: devices become what they were, as far as that can be.
-    pub(super) fn carry_back(mut self) {
+    pub(in crate::host) fn carry_back(mut self) {
         while let Some(device) = self.moved.pop() {
             let _ = self.back(&device);
         }

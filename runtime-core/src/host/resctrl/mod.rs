@@ -1,5 +1,7 @@
 //! Groups of resctrl: directories that the kernel fills (Documentation/filesystems/resctrl.rst).
 
+pub mod stats;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::resctrl::{Resctrl, ResctrlGroup, agrees, group_path, mount_of};
 use std::fs;
