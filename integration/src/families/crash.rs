@@ -21,7 +21,7 @@ const TIMES: u32 = 200;
 fn runtime_killed_during_create_leaves_nothing_that_delete_does_not_remove(
     ctx: &Context,
 ) -> Outcome {
-    let whole = time_of_create(ctx)?;
+    let mut whole = time_of_create(ctx)?;
     let mut random = Random::new();
     let mut unfinished = 0;
     for round in 0..TIMES {
@@ -30,7 +30,10 @@ fn runtime_killed_during_create_leaves_nothing_that_delete_does_not_remove(
         let mut run = c.command("create", &[])?.start()?;
         std::thread::sleep(delay);
         run.kill()?;
-        unfinished += u32::from(run.done()?.code == 137);
+        let killed = run.done()?.code == 137;
+        unfinished += u32::from(killed);
+        // How long create takes changes with what else the machine does.
+        whole = whole.mul_f64(if killed { 1.02 } else { 0.95 });
         ctx.ok(&["delete", "--force", &c.id])?;
         nothing_is_left(ctx, round, delay)?;
     }
