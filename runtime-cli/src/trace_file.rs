@@ -1,7 +1,8 @@
 //! Where `--trace` writes.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use runtime_core::Trace;
@@ -18,7 +19,14 @@ pub(crate) struct TraceFile {
 impl TraceFile {
     /// Makes the file, or empties it.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(|error| Failure::file("open", path, &error))?;
+        // Nobody waits for the reader of a pipe.
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(|error| Failure::file("open", path, &error))?;
         Ok(Self { file, path: path.to_owned() })
     }
 

@@ -74,6 +74,7 @@ pub mod flag {
     pub const SIGCHLD: usize = 17;
     pub const SIGHUP: u32 = 1;
     pub const SIGINT: u32 = 2;
+    pub const SIGQUIT: u32 = 3;
     pub const SIGTERM: u32 = 15;
     pub const SIGKILL: usize = 9;
     pub const POLLIN: i16 = 1;

@@ -37,7 +37,7 @@ fn lines_of_a_foreground_terminal_end_as_the_program_ends_them(ctx: &Context) ->
 }
 
 fn sigterm_ends_a_container_that_waits_for_start(ctx: &Context) -> Outcome {
-    for signal in ["TERM", "INT", "HUP"] {
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
         let c = Bundle::new(ctx)?.payload(&["true"]).container()?;
         c.create()?;
         c.kill(signal)?.ok()?;

@@ -120,7 +120,7 @@ fn for_each_listed(list: Fd, mut act: impl FnMut(u32)) -> Result<(), Fault> {
 /// Waits until `start` knocks and says go. From then on it hears what fails. Who would
 /// rather end the container may do so as politely as with one that runs.
 pub fn gate(host: &mut Host) -> Result<(), Fault> {
-    for signal in [flag::SIGHUP, flag::SIGINT, flag::SIGTERM] {
+    for signal in [flag::SIGHUP, flag::SIGINT, flag::SIGQUIT, flag::SIGTERM] {
         let _ = sys::end_at(signal);
     }
     let listener = wire::descriptor(slot::GATE).ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
