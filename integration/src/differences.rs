@@ -271,6 +271,8 @@ const CRUN: &[Known] = &[
     ("mount_options::source_that_is_a_link", "crun 1.8 does not know these words"),
     ("mount_options::destination_that_is_a_link", "crun 1.8 does not know these words"),
     ("mount_options::copied_link", "crun 1.8 does not know these words"),
+    ("logging::path_may", "crun takes the first part for a kind of log"),
+    ("logging::failure_goes_to_the_journal_with", "crun leaves the id out of some failures"),
     ("mount_options::options_longer", "crun uses mount(2), which takes a page"),
     ("mount_options::mount_label", "crun looks first whether there is SELinux"),
     ("mount_options::unknown_type_of_context", "crun looks first whether there is SELinux"),

@@ -22,6 +22,7 @@ pub mod id_maps;
 pub mod labels;
 pub mod lifecycle;
 pub mod limits;
+pub mod logging;
 pub mod members;
 pub mod mount_options;
 pub mod mounts;
@@ -51,6 +52,7 @@ use crate::runner::Family;
 pub const ALL: &[Family] = &[
     lifecycle::FAMILY,
     output::FAMILY,
+    logging::FAMILY,
     trace::FAMILY,
     habits::FAMILY,
     doctor::FAMILY,

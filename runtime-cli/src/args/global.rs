@@ -36,7 +36,8 @@ const FLAGS: &[Flag<'static>] = &[
 pub(crate) const HELP: &str =
     "      --root <DIR>            keep the state of containers here [default: /run/tare,
                               or $XDG_RUNTIME_DIR/tare when not root]
-      --log <FILE>            append log lines to this file [default: stderr]
+      --log <PLACE>           append log lines to this file, or send them to
+                              journald:[IDENTIFIER] or syslog:[IDENTIFIER] [default: stderr]
       --log-format <FORMAT>   text or json [default: text]
       --error-format <FORMAT> text, or json: a failure is one JSON object on stderr
       --trace <FILE>          write how long each phase took to this file, as a Chrome trace
@@ -55,7 +56,7 @@ pub(crate) const HELP: &str =
 #[derive(Debug, Default)]
 pub(crate) struct Globals {
     root: Option<String>,
-    pub(crate) log: Option<PathBuf>,
+    pub(crate) log: Option<String>,
     log_format: Option<String>,
     error_format: Option<String>,
     pub(crate) trace: Option<PathBuf>,
@@ -86,7 +87,7 @@ impl Globals {
         for (name, value) in read.flags {
             match name {
                 "root" => globals.root = value,
-                "log" => globals.log = value.map(PathBuf::from),
+                "log" => globals.log = value,
                 "log-format" => globals.log_format = value,
                 "error-format" => globals.error_format = value,
                 "trace" => globals.trace = value.map(PathBuf::from),
@@ -232,7 +233,7 @@ mod tests {
             "--root /r/./a/../ns --log /l.json --log-format json --systemd-cgroup create -b B ID",
         );
         assert_eq!(globals.root().unwrap(), Path::new("/r/ns"));
-        assert_eq!(globals.log.as_deref(), Some(Path::new("/l.json")));
+        assert_eq!(globals.log.as_deref(), Some("/l.json"));
         assert_eq!(globals.log_format().unwrap(), Format::Json);
         assert_eq!(globals.cgroup_driver().unwrap(), CgroupDriver::Systemd);
         assert!(!globals.debug);

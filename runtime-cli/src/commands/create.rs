@@ -113,6 +113,7 @@ impl Command for Create {
 
 impl Create {
     fn create(self, context: &Context) -> Outcome {
+        context.log.about(&self.id);
         let bundle = self.options.load(context)?;
         let options = self.options.prepare(context, &bundle, true)?;
         let container = context.runtime()?.create(&self.id, &bundle, options)?;

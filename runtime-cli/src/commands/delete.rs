@@ -33,6 +33,7 @@ impl Command for Delete {
         if self.regex {
             return matching::each(context, &self.id, delete);
         }
+        context.log.about(&self.id);
         delete(&context.runtime()?, &self.id).map(|()| 0)
     }
 }

@@ -90,7 +90,7 @@ impl Command for Exec {
 
 impl Exec {
     fn exec(self, context: &Context) -> Outcome {
-        let container = context.runtime()?.container(&self.id)?;
+        let container = context.container(&self.id)?;
         let detach = self.detach;
         let (process, options) = self.prepare(context)?;
         if detach {

@@ -39,6 +39,7 @@ impl Command for Kill {
         if self.regex {
             return matching::each(context, &self.id, kill);
         }
+        context.log.about(&self.id);
         kill(&context.runtime()?, &self.id).map(|()| 0)
     }
 }

@@ -24,7 +24,7 @@ mod update;
 use std::ffi::OsString;
 use std::io::Write;
 
-use runtime_core::{Runtime, Trace};
+use runtime_core::{Container, Runtime, Trace};
 
 use crate::args::{self, Count, Globals, Order, Request};
 use crate::failure::{Failure, Outcome};
@@ -60,6 +60,12 @@ impl Context {
             Some(trace) => runtime.trace(trace.clone()),
             None => runtime,
         })
+    }
+
+    /// The container `id`, which what is logged from now on is about.
+    pub(crate) fn container(&self, id: &str) -> Result<Container, Failure> {
+        self.log.about(id);
+        Ok(self.runtime()?.container(id)?)
     }
 
     /// Does `work`, a phase that is no part of the library's.

@@ -17,7 +17,7 @@ impl Command for Pause {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        context.runtime()?.container(&self.id)?.pause()?;
+        context.container(&self.id)?.pause()?;
         Ok(0)
     }
 }

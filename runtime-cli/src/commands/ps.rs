@@ -43,7 +43,7 @@ impl Command for Ps {
     const ORDER: Order = Order::BeforeOperands;
 
     fn run(self, context: &Context) -> Outcome {
-        let pids = context.runtime()?.container(&self.id)?.processes()?;
+        let pids = context.container(&self.id)?.processes()?;
         match Format::parse(&self.format)? {
             Format::Json => print(&json(&pids)?),
             Format::Table => print(&filter(&host_ps(self.options)?, &pids)?),

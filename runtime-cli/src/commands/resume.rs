@@ -17,7 +17,7 @@ impl Command for Resume {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        context.runtime()?.container(&self.id)?.resume()?;
+        context.container(&self.id)?.resume()?;
         Ok(0)
     }
 }

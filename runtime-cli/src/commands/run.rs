@@ -42,6 +42,7 @@ impl Command for Run {
 
 impl Run {
     fn create_and_start(self, context: &Context) -> Outcome {
+        context.log.about(&self.id);
         let bundle = self.options.load(context)?;
         let options = self.options.prepare(context, &bundle, self.detach)?;
         let runtime = context.runtime()?;

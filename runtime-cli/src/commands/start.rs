@@ -21,7 +21,7 @@ impl Command for Start {
 
     fn run(self, context: &Context) -> Outcome {
         let options = StartOptions { notify_socket: notify_socket() };
-        context.runtime()?.container(&self.id)?.start_with(&options)?;
+        context.container(&self.id)?.start_with(&options)?;
         Ok(0)
     }
 }

@@ -17,7 +17,7 @@ impl Command for State {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        let state = context.runtime()?.container(&self.id)?.state()?;
+        let state = context.container(&self.id)?.state()?;
         let text = serde_json::to_string_pretty(&state);
         print(&text.map_err(|error| Failure::new(error.to_string()))?)
     }

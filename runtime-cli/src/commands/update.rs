@@ -84,7 +84,7 @@ impl Command for Update {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        let container = context.runtime()?.container(&self.id)?;
+        let container = context.container(&self.id)?;
         let change = self.change(context)?;
         if self.dry_run {
             return show(&container, &change);

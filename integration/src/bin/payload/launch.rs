@@ -74,6 +74,21 @@ pub(crate) fn as_user(args: &[String]) -> Result<u8, String> {
     exec(&args[3..])
 }
 
+/// `with-binds FROM TO … -- PROG ARGS`: each FROM is seen at TO, by this program alone.
+pub(crate) fn with_binds(args: &[String]) -> Result<u8, String> {
+    const NONE: Option<&str> = None;
+    let split = args.iter().position(|a| a == "--").ok_or("no --")?;
+    let failed = |e: nix::Error| e.to_string();
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(failed)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(failed)?;
+    for pair in args[..split].chunks(2) {
+        let target = arg(pair, 1)?;
+        mount(Some(pair[0].as_str()), target, NONE, MsFlags::MS_BIND, NONE)
+            .map_err(|e| format!("{target}: {e}"))?;
+    }
+    exec(&args[split + 1..])
+}
+
 fn exec(args: &[String]) -> Result<u8, String> {
     let program = arg(args, 0)?;
     let mut command = Command::new(program);

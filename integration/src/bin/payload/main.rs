@@ -18,7 +18,7 @@ fn start() -> u8 {
         std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let mut code = 0;
     // What launches another program leaves the rest of the line to it.
-    let launchers = ["as-user", "ctty", "peak-memory", "with-fds"];
+    let launchers = ["as-user", "ctty", "peak-memory", "with-binds", "with-fds"];
     let launches = args.first().is_some_and(|a| launchers.contains(&a.as_str()));
     for command in args.split(|a| a == "," && !launches) {
         let Some((name, rest)) = command.split_first() else { continue };
@@ -70,6 +70,7 @@ fn run(name: &str, args: &[String]) -> Result<u8, String> {
         "hook" => return launch::hook(args),
         "as-user" => return launch::as_user(args),
         "ctty" => return launch::with_controlling_terminal(args),
+        "with-binds" => return launch::with_binds(args),
         "with-fds" => return launch::with_fds(args),
         "hold-namespaces" => launch::hold_namespaces(args)?,
         "true" => {}

@@ -37,7 +37,7 @@ impl Command for Events {
     fn run(self, context: &Context) -> Outcome {
         let format = Format::parse(&self.format)?;
         let interval = interval(&self.interval)?;
-        let container = context.runtime()?.container(&self.id)?;
+        let container = context.container(&self.id)?;
         if interval.is_zero() {
             return Err(Failure::new("duration interval must be greater than 0"));
         }
