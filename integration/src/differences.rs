@@ -344,6 +344,8 @@ const CRUN: &[Known] = &[
     ("update::stopped_container", "crun accepts it"),
     ("update::wrong_values", "crun 1.8 takes what strtol takes"),
     ("update::dry_run", "crun has no --dry-run"),
+    ("update::zeros_leave", "crun writes a limit of 0"),
+    ("output::warnings_go", "crun says nothing of it"),
     ("events::", "crun has no events command"),
     ("doctor::", "only tare has this command"),
     ("trace::", "only tare has --trace"),

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use runtime_core::Error;
+use runtime_core::{Error, ErrorKind};
 
 /// The outcome of a command: the exit code, or a failure.
 pub(crate) type Outcome = Result<u8, Failure>;
@@ -45,6 +45,17 @@ impl Failure {
     #[must_use]
     pub(crate) fn context(self, doing: impl Display) -> Self {
         Self { message: format!("{doing}: {}", self.message), ..self }
+    }
+
+    /// The same of a command that was to start a program, in runc's words when
+    /// the program is what could not be started.
+    #[must_use]
+    pub(crate) fn starting(self, command: &str) -> Self {
+        match self.cause.as_ref().map(Error::kind) {
+            Some(ErrorKind::Exec) => self.context("unable to start container process"),
+            _ => self,
+        }
+        .context(command)
     }
 
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::context::{Context, Kind};
@@ -18,6 +18,7 @@ family!("output":
     configuration_is_written_like_that_of_runc,
     configuration_for_users_is_written_like_that_of_runc,
     failure_is_told_to_programs,
+    warnings_go_to_the_log_and_not_to_the_container,
 );
 
 /// `text` with every string and number that is a value as `_`; all else stays, blanks included.
@@ -215,5 +216,21 @@ fn failure_is_told_to_programs(ctx: &Context) -> Outcome {
     // The log has the line that engines read.
     let line: Value = serde_json::from_str(&fs::read_to_string(&log)?)?;
     check_eq!((&line["level"], &line["msg"]), (&"error".into(), &fault["message"]), "log");
+    Ok(())
+}
+
+/// Engines give `create` the stderr of the container.
+fn warnings_go_to_the_log_and_not_to_the_container(ctx: &Context) -> Outcome {
+    let caps = json!({"bounding": ["CAP_KILL", "CAP_FROM_THE_FUTURE"]});
+    let c = Bundle::new(ctx)?.set("/process/capabilities", caps).container()?;
+    let log = ctx.dir.join("warnings");
+    let (dir, log_text) = (c.dir.to_string_lossy(), log.to_string_lossy());
+    let flags = ["--log", &log_text, "--log-format", "json"];
+    let done = ctx.done(&[&flags[..], &["run", "--bundle", &dir, &c.id]].concat())?.ok()?;
+    check_eq!(done.stderr, "", "stderr");
+    let lines = fs::read_to_string(&log)?;
+    let line: Value = serde_json::from_str(lines.lines().next().unwrap_or_default())?;
+    check_eq!(line["level"], "warning", "level of {lines}");
+    check!(lines.contains("CAP_FROM_THE_FUTURE"), "{lines}");
     Ok(())
 }

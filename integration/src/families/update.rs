@@ -29,6 +29,7 @@ family!("update":
     wrong_values_are_refused,
     dry_run_shows_and_changes_nothing,
     later_update_knows_of_the_earlier,
+    zeros_leave_limits_as_they_are,
 );
 
 /// A container that waits for a signal, with limits of its own.
@@ -240,5 +241,34 @@ fn later_update_knows_of_the_earlier(ctx: &Context) -> Outcome {
     // Memory and swap together stay what they were.
     let file = "memory.memsw.limit_in_bytes";
     holds(&c, ctx, "memory", [(file, "134217728"), ("memory.swap.max", "33554432")])?;
+    Ok(())
+}
+
+/// As Docker 20 sends what an update does not ask for.
+fn zeros_leave_limits_as_they_are(ctx: &Context) -> Outcome {
+    needs(ctx.layout, "memory")?;
+    needs(ctx.layout, "cpu")?;
+    let c = running(
+        ctx,
+        json!({
+            "memory": {"limit": 33_554_432, "swap": 67_108_864},
+            "cpu": {"quota": 20_000, "period": 50_000},
+        }),
+    )?;
+    for quota in [0, 30_000] {
+        let change = json!({
+            "memory": {"limit": 0, "reservation": 0, "kernel": 0},
+            "cpu": {"shares": 0, "quota": quota, "period": 0},
+            "blockIO": {"weight": 0},
+        });
+        let file = ctx.dir.join("change.json");
+        fs::write(&file, change.to_string())?;
+        update(&c, ctx, &["--resources", &file.to_string_lossy()])?.ok()?;
+        let memory = [("memory.limit_in_bytes", "33554432"), ("memory.max", "33554432")];
+        holds(&c, ctx, "memory", memory)?;
+        let quota = if quota == 0 { 20_000 } else { quota }.to_string();
+        let max = format!("{quota} 50000");
+        holds(&c, ctx, "cpu", [("cpu.cfs_quota_us", &quota), ("cpu.max", &max)])?;
+    }
     Ok(())
 }

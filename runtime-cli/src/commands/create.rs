@@ -107,7 +107,7 @@ impl Command for Create {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        self.create(context).map_err(|failure| failure.context("tare create failed"))
+        self.create(context).map_err(|failure| failure.starting("tare create failed"))
     }
 }
 

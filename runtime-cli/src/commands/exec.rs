@@ -84,7 +84,7 @@ impl Command for Exec {
     const ORDER: Order = Order::BeforeOperands;
 
     fn run(self, context: &Context) -> Outcome {
-        self.exec(context).map_err(|failure| failure.context("exec failed").code(NOT_RUN))
+        self.exec(context).map_err(|failure| failure.starting("exec failed").code(NOT_RUN))
     }
 }
 

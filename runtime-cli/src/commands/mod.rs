@@ -113,7 +113,8 @@ const TABLE: &[Entry] = &[
 /// failure; the result is the exit code.
 pub(crate) fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let mut context = Context::default();
-    dispatch(&mut context, args).unwrap_or_else(|failure| {
+    let outcome = dispatch(&mut context, args).inspect(|_| context.log.success());
+    outcome.unwrap_or_else(|failure| {
         if let Some(usage) = &failure.usage {
             // The failure itself is what the user must hear of.
             drop(print(usage));

@@ -36,7 +36,7 @@ impl Command for Run {
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
-        self.create_and_start(context).map_err(|failure| failure.context("tare run failed"))
+        self.create_and_start(context).map_err(|failure| failure.starting("tare run failed"))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Log lines in the shapes of runc, which engines parse: containerd takes the
 //! last JSON line of level "error", podman reads the whole file as one JSON
 //! object. So a command that fails writes exactly one line to the log file and
-//! one that succeeds writes none, unless `--debug` asks for more.
+//! one that succeeds only its warnings, unless `--debug` asks for more. Nothing but
+//! a failure goes to stderr when there is a log: with `create` that is the container's.
 
 mod daemon;
 mod line;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::{AsRawFd, RawFd};
@@ -36,6 +37,8 @@ pub(crate) struct Log {
     debug: bool,
     /// What the command is about.
     container: OnceCell<String>,
+    /// Warnings for a file, until it is known that the command succeeds.
+    held: RefCell<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +61,7 @@ impl Log {
             Some(("file", path)) => Sink::File(open(path.as_ref())?),
             Some(_) => Sink::File(open(place.unwrap_or_default().as_ref())?),
         };
-        Ok(Self { sink, format, debug, container: OnceCell::new() })
+        Ok(Self { sink, format, debug, ..Self::default() })
     }
 
     /// Has what follows filed under `container`.
@@ -111,11 +114,16 @@ impl Log {
 
     /// Tells the user something that does not make the command fail.
     pub(crate) fn warning(&self, message: &str) {
-        let line = line("warning", message);
-        // An engine reads the file of a command that succeeds as that of one that fails.
         match self.sink {
-            Sink::File(_) if !self.debug => to_stderr(&line.text()),
-            _ => self.write(&line),
+            Sink::File(_) if !self.debug => self.held.borrow_mut().push(message.to_owned()),
+            _ => self.write(&line("warning", message)),
+        }
+    }
+
+    /// The command has succeeded.
+    pub(crate) fn success(&self) {
+        for message in self.held.take() {
+            self.write(&line("warning", &message));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// None that a checked document leads to.
 pub fn changed(before: &LinuxResources, change: &LinuxResources) -> Result<LinuxResources> {
     let mut tree = tree(before)?;
-    let mut change = self::tree(change)?;
+    let mut change = asked(change)?;
     for document in [&mut tree, &mut change] {
         if let Value::Object(members) = document {
             members.remove("devices");
@@ -29,13 +29,33 @@ pub fn changed(before: &LinuxResources, change: &LinuxResources) -> Result<Linux
 /// Those of `writes` that `change` is about: the others stay as they are, whoever may
 /// have set them meanwhile.
 pub fn concerned(writes: Vec<Write>, change: &LinuxResources) -> Result<Vec<Write>> {
-    let Value::Object(members) = tree(change)? else { return Ok(Vec::new()) };
+    let Value::Object(members) = asked(change)? else { return Ok(Vec::new()) };
     let is_named = |write: &Write| {
         let field = write.pointer.strip_prefix("/linux/resources/").unwrap_or_default();
         let member = field.split('/').next().unwrap_or_default();
         members.contains_key(member)
     };
     Ok(writes.into_iter().filter(is_named).collect())
+}
+
+/// What `change` asks for. Docker sends zeros for what it does not ask for.
+fn asked(change: &LinuxResources) -> Result<Value> {
+    const NOTHING_WHEN_ZERO: [(&str, &[&str]); 3] = [
+        ("memory", &["limit", "swap", "reservation", "kernel", "kernelTCP"]),
+        ("cpu", &["shares", "quota", "period", "realtimeRuntime", "realtimePeriod"]),
+        ("blockIO", &["weight", "leafWeight"]),
+    ];
+    let mut tree = tree(change)?;
+    let Value::Object(objects) = &mut tree else { return Ok(tree) };
+    for (object, names) in NOTHING_WHEN_ZERO {
+        if let Some(Value::Object(members)) = objects.get_mut(object) {
+            members.retain(|name, value| *value != 0 || !names.contains(&name.as_str()));
+            if members.is_empty() {
+                objects.remove(object);
+            }
+        }
+    }
+    Ok(tree)
 }
 
 fn tree(resources: &LinuxResources) -> Result<Value> {
@@ -163,6 +183,21 @@ mod tests {
         assert_eq!(memory["memory"].get("swap"), None);
         let idle = after(r#"{"cpu": {"shares": 5}}"#, r#"{"cpu": {"idle": 1}}"#);
         assert_eq!(idle["cpu"].get("shares"), None);
+    }
+
+    #[test]
+    fn zeros_of_limits_that_cannot_be_zero_change_nothing() {
+        let before = r#"{"memory": {"limit": 5, "swap": 9}, "cpu": {"quota": 5000, "burst": 7}}"#;
+        let change = r#"{"memory": {"limit": 0, "reservation": 0, "kernel": 0},
+            "cpu": {"quota": 0, "burst": 0, "shares": 0}, "blockIO": {"weight": 0}}"#;
+        let after = after(before, change);
+        assert_eq!(after["memory"], tree(&resources(before)).unwrap()["memory"]);
+        assert_eq!(after["cpu"]["quota"], 5000);
+        assert_eq!(after["cpu"]["burst"], 0);
+        assert_eq!(after.get("blockIO"), None);
+        let limits = super::super::v2(&resources(before)).unwrap();
+        let written = concerned(limits.writes, &resources(change)).unwrap();
+        assert!(written.iter().all(|write| write.controller == "cpu"), "{written:?}");
     }
 
     #[test]
