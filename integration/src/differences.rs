@@ -273,6 +273,7 @@ const CRUN: &[Known] = &[
     ("mount_options::copied_link", "crun 1.8 does not know these words"),
     ("logging::path_may", "crun takes the first part for a kind of log"),
     ("logging::failure_goes_to_the_journal_with", "crun leaves the id out of some failures"),
+    ("logging::failure_goes_to_the_journal_as", "crun 1.28 breaks the object into lines"),
     ("mount_options::options_longer", "crun uses mount(2), which takes a page"),
     ("mount_options::mount_label", "crun looks first whether there is SELinux"),
     ("mount_options::unknown_type_of_context", "crun looks first whether there is SELinux"),

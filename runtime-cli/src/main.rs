@@ -9,6 +9,7 @@ mod failure;
 mod foreground;
 mod inherit;
 mod logging;
+mod pages;
 mod passwd;
 mod pump;
 mod report;

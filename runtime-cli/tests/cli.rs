@@ -9,9 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 const TARE: &str = env!("CARGO_BIN_EXE_tare");
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "create", "delete", "doctor", "events", "exec", "features", "kill", "list", "pause", "plan",
-    "ps", "resume", "run", "spec", "start", "state",
+    "ps", "resume", "run", "spec", "start", "state", "update",
 ];
 
 /// A directory of one test, gone with it.
@@ -85,7 +85,7 @@ fn wrong_arguments_are_told_on_stderr_and_explained_on_stdout() {
         assert_eq!((code(&output), message(&output).as_str()), (1, expected), "{line}");
         assert!(usage.starts_with(&format!("Incorrect Usage{note}")), "{line}: {usage}");
         let command = line.split(' ').next().unwrap();
-        assert!(usage.contains(&format!("Usage: tare {command}")), "{line}: {usage}");
+        assert!(usage.contains(&format!("USAGE:\n   tare {command} ")), "{line}: {usage}");
     }
 }
 
@@ -98,6 +98,13 @@ fn tare_and_runc_say_the_same() {
     }
     let lines = [
         "bogus",
+        "bogus -h",
+        "help bogus",
+        "help exec list",
+        "list -h extra",
+        "exec -h -b",
+        "state -h --bogus",
+        "exec x -h",
         "--bogus",
         "--debug=foo list",
         "--log-format foo list",
@@ -164,7 +171,7 @@ fn tare_and_runc_say_the_same() {
             assert!(same, "{line}: {said:?} is not {expected:?}");
         }
         let first = |output: &Output| text(&output.stdout).lines().next().map(str::to_owned);
-        if !line.contains("--help") {
+        if !line.contains("--help") && !line.ends_with("-h") {
             assert_eq!(first(&ours), first(&theirs), "{line}");
         }
     }
@@ -213,7 +220,7 @@ fn every_command_has_help_and_the_help_of_the_program_lists_them_all() {
         let help = text(&output.stdout);
         assert_eq!(code(&output), 0, "{line}");
         for command in COMMANDS {
-            assert!(help.contains(&format!("\n  {command} ")), "{line}: {command}");
+            assert!(help.contains(&format!("\n   {command} ")), "{line}: {command}");
         }
     }
     for command in COMMANDS {
@@ -222,9 +229,30 @@ fn every_command_has_help_and_the_help_of_the_program_lists_them_all() {
         {
             let output = scratch.tare(&line);
             assert_eq!((code(&output), text(&output.stderr).as_str()), (0, ""), "{line}");
-            assert!(text(&output.stdout).contains("Usage: tare"), "{line}");
+            let stdout = text(&output.stdout);
+            let start = format!("NAME:\n   tare {command} - ");
+            assert!(stdout.starts_with(&start), "{line}: {stdout}");
+            for heading in ["\nUSAGE:\n", "\nDESCRIPTION:\n", "\nOPTIONS:\n"] {
+                assert!(stdout.contains(heading), "{line}: {stdout}");
+            }
         }
     }
+}
+
+#[test]
+fn help_has_the_layout_of_runc_and_the_name_that_the_program_was_called_by() {
+    let scratch = Scratch::new("layout");
+    let runc = scratch.path("runc");
+    fs::copy(TARE, &runc).unwrap();
+    let help = |line: &str| text(&scratch.call(runc.to_str().unwrap(), line).stdout);
+    assert!(help("-h").starts_with("NAME:\n   runc - Open Container Initiative runtime\n"));
+    assert!(help("run -h").starts_with("NAME:\n   runc run - "));
+    assert!(help("run -h").contains("\nUSAGE:\n   runc run [options] <container-id>\n"));
+    for line in ["help help", "help -h", "help --help", "h help"] {
+        assert!(help(line).starts_with("NAME:\n   runc help - "), "{line}");
+    }
+    assert_eq!(code(&scratch.tare("help nothing")), 3);
+    assert!(help("").lines().all(|line| line.chars().count() <= 100), "a line is long");
 }
 
 #[test]
@@ -330,6 +358,31 @@ fn a_failure_is_an_object_on_stderr_when_that_is_asked_for() {
         (&"InvalidConfig".into(), &"/process/cwd".into())
     );
     assert!(fault["hint"].is_string(), "{fault}");
+    for line in [
+        "--bogus",
+        "--root",
+        "--debug=maybe list",
+        "bogus",
+        "help bogus",
+        "--log-format yaml list",
+        "--log /nonexistent/log list",
+        "--trace /nonexistent/trace list",
+        "--root / list",
+        "--rootless maybe plan",
+        "--cgroup-manager none list",
+        "list --bogus",
+        "list -f",
+        "run --preserve-fds x y",
+        "kill a b c",
+        "state a/b",
+    ] {
+        let mut command = Command::new(TARE);
+        command.current_dir(&scratch.0).stdin(Stdio::null()).args(["--error-format", "json"]);
+        let output = command.args(line.split(' ')).output().unwrap();
+        let fault = object(&output);
+        assert_eq!(fault["exitCode"], code(&output), "{line}");
+        assert!(code(&output) != 0 && fault["message"].is_string(), "{line}: {fault}");
+    }
     // The log file is what it always is.
     let log = fs::read_to_string(scratch.path("log")).unwrap();
     assert_eq!(log.lines().count(), 1, "{log}");

@@ -6,6 +6,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches};
 
 use super::normalise::{Flag, Kind, Order, normalise};
 use crate::failure::Failure;
+use crate::pages::{Page, help, program_name};
 
 /// How many operands a command takes.
 #[derive(Clone, Copy, Debug)]
@@ -34,20 +35,26 @@ impl Count {
 /// when that was asked for.
 pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
     name: &'static str,
+    about: &'static str,
     args: Vec<String>,
     order: Order,
     count: Count,
 ) -> Result<T, Result<String, Failure>> {
-    let mut command =
-        T::command().name(name).bin_name(format!("tare {name}")).args_override_self(true);
+    let mut command = T::command().name(name).args_override_self(true);
+    let help =
+        |command: &clap::Command| help(&Page::of_command(name, about, command), &program_name());
+    let incorrect = |command: &clap::Command, note: &str, message: String| {
+        let usage = format!("Incorrect Usage{note}\n\n{}", help(command));
+        Err(Err(Failure::usage(message, usage)))
+    };
     let known: Vec<Flag<'_>> = command.get_arguments().filter_map(flag).collect();
     let read = match normalise(&known, args.into_iter(), order) {
-        Ok(read) if read.help => return Err(Ok(help(&mut command))),
+        Ok(read) if read.help => return Err(Ok(help(&command))),
         Ok(read) => read,
-        Err(message) => return Err(Err(incorrect(&mut command, &format!(": {message}"), message))),
+        Err(message) => return incorrect(&command, &format!(": {message}"), message),
     };
     if let Some(message) = count.complaint(name, read.operands.len()) {
-        return Err(Err(incorrect(&mut command, ".", message)));
+        return incorrect(&command, ".", message);
     }
     let flags = read.flags.iter().map(|(name, value)| match value {
         Some(value) => format!("--{name}={value}"),
@@ -76,13 +83,10 @@ fn is_number(arg: &clap::Arg) -> bool {
     arg.get_value_parser().type_id() == TypeId::of::<u32>()
 }
 
-fn help(command: &mut clap::Command) -> String {
-    command.render_help().to_string()
-}
-
-fn incorrect(command: &mut clap::Command, note: &str, message: String) -> Failure {
-    let usage = format!("Incorrect Usage{note}\n\n{}", help(command));
-    Failure::usage(message, usage)
+/// The page of the command `name`.
+#[cfg(test)]
+pub(crate) fn page<T: CommandFactory>(name: &'static str, about: &'static str) -> Page {
+    Page::of_command(name, about, &T::command())
 }
 
 #[cfg(test)]

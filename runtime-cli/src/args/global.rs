@@ -1,6 +1,8 @@
 //! The options before the command. They are read by a table and not by clap,
 //! because every call pays for them.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
@@ -10,6 +12,7 @@ use runtime_core::CgroupDriver;
 use super::normalise::{Flag, Kind, Order, boolean, normalise};
 use crate::failure::Failure;
 use crate::logging::Format;
+use crate::pages::Opt;
 
 const fn text(long: &'static str) -> Flag<'static> {
     Flag { long, short: None, kind: Kind::Text }
@@ -32,25 +35,43 @@ const FLAGS: &[Flag<'static>] = &[
     Flag { long: "version", short: Some('v'), kind: Kind::Switch },
 ];
 
-/// The help on [`FLAGS`], for the help text of the program.
-pub(crate) const HELP: &str =
-    "      --root <DIR>            keep the state of containers here [default: /run/tare,
-                              or $XDG_RUNTIME_DIR/tare when not root]
-      --log <PLACE>           append log lines to this file, or send them to
-                              journald:[IDENTIFIER] or syslog:[IDENTIFIER] [default: stderr]
-      --log-format <FORMAT>   text or json [default: text]
-      --error-format <FORMAT> text, or json: a failure is one JSON object on stderr
-      --trace <FILE>          write how long each phase took to this file, as a Chrome trace
-      --debug                 log more
-      --systemd-cgroup        have systemd make the cgroups; cgroupsPath is then
-                              \"slice:prefix:name\"
-      --cgroup-manager <WHO>  who makes the cgroups, as crun has it: cgroupfs, systemd,
-                              or disabled for none [default: cgroupfs]
-      --rootless <WHETHER>    do without what only root may do: true, false or auto
-                              [default: auto]
-  -h, --help                  print help
-  -v, --version               print the version
-";
+/// How the value of each is called, if it takes one, and what to say of it.
+const HELP: &[(&str, &str)] = &[
+    (
+        "DIR",
+        "Keep the state of containers here; should be on a tmpfs [default: /run/tare, or \
+         $XDG_RUNTIME_DIR/tare when not root]",
+    ),
+    (
+        "PLACE",
+        "Append log lines to this file, or send them to journald:[IDENTIFIER] or \
+         syslog:[IDENTIFIER] [default: stderr]",
+    ),
+    ("text|json", "The form of log lines [default: text]"),
+    (
+        "text|json",
+        "The form of a failure on stderr; as json it is one object that names the step, the \
+         place in config.json and the remedy [default: text]",
+    ),
+    ("FILE", "Write how long each phase took to this file, as a Chrome trace"),
+    ("", "Log more"),
+    ("", "Have systemd make the cgroups; cgroupsPath is then \"slice:prefix:name\""),
+    (
+        "cgroupfs|systemd|disabled",
+        "Who makes the cgroups, as crun has it; with disabled there are none [default: cgroupfs]",
+    ),
+    ("true|false|auto", "Do without what only root may do [default: auto]"),
+    ("", "Print the version"),
+];
+
+/// The global options, for the page of the program.
+pub(crate) fn options() -> Vec<Opt> {
+    let option = |(flag, (value, text)): (&Flag<'_>, &(&str, &str))| Opt {
+        value: (!value.is_empty()).then(|| (*value).to_owned()),
+        ..Opt::switch(flag.long, flag.short, text)
+    };
+    FLAGS.iter().zip(HELP).map(option).collect()
+}
 
 /// The global options as they were given.
 #[derive(Debug, Default)]
@@ -106,6 +127,26 @@ impl Globals {
             None => Request::Help,
         };
         Ok((globals, request))
+    }
+
+    /// Of options that break the rules, what can be read of how to tell so.
+    pub(crate) fn after_fault(args: &[OsString]) -> Self {
+        let mut globals = Self::default();
+        let mut words = args.iter().map(|arg| arg.to_string_lossy());
+        while let Some(word) = words.next().filter(|word| word.starts_with('-')) {
+            let word = word.trim_start_matches('-');
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (word, None),
+            };
+            if FLAGS.iter().any(|flag| flag.long == name && flag.kind == Kind::Text) {
+                let value = value.or_else(|| words.next().map(Cow::into_owned));
+                if name == "error-format" {
+                    globals.error_format = value;
+                }
+            }
+        }
+        globals
     }
 
     /// The format of log lines.
@@ -264,6 +305,28 @@ mod tests {
         assert_eq!(manager("--cgroup-manager=systemd list").unwrap(), CgroupDriver::Systemd);
         assert_eq!(manager("--cgroup-manager disabled list").unwrap(), CgroupDriver::Disabled);
         assert!(manager("--cgroup-manager none list").is_err());
+    }
+
+    #[test]
+    fn every_option_is_explained_and_those_with_a_value_name_it() {
+        assert_eq!(FLAGS.len(), HELP.len());
+        for (flag, (value, _)) in FLAGS.iter().zip(HELP) {
+            assert_eq!(flag.kind == Kind::Text, !value.is_empty(), "{}", flag.long);
+        }
+    }
+
+    #[test]
+    fn how_failures_look_is_read_though_other_options_are_wrong() {
+        let format = |line: &str| {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            Globals::after_fault(&args).error_format().ok()
+        };
+        assert_eq!(format("--error-format json --bogus"), Some(Format::Json));
+        assert_eq!(format("--bogus -error-format=json"), Some(Format::Json));
+        assert_eq!(format("--log x --error-format json --root"), Some(Format::Json));
+        assert_eq!(format("--log --error-format json"), Some(Format::Text));
+        assert_eq!(format("--bogus exec x --error-format json"), Some(Format::Text));
+        assert_eq!(format("--error-format yaml --bogus"), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod command;
 mod global;
 mod normalise;
 
+#[cfg(test)]
+pub(crate) use command::page;
 pub(crate) use command::{Count, parse};
-pub(crate) use global::{Globals, HELP as GLOBAL_HELP, Request};
+pub(crate) use global::{Globals, Request, options as global_options};
 pub(crate) use normalise::Order;

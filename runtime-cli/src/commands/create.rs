@@ -104,6 +104,7 @@ pub(super) fn notify_socket() -> Option<PathBuf> {
 
 impl Command for Create {
     const NAME: &'static str = "create";
+    const ABOUT: &'static str = "create a container";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

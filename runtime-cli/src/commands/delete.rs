@@ -6,7 +6,8 @@ use super::{Command, Context, matching};
 use crate::args::Count;
 use crate::failure::{Failure, Outcome};
 
-/// Delete what a container holds: its cgroup and its state.
+/// Delete what a container holds: its cgroup and its state. It must have stopped, or never
+/// have been started.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Delete {
     /// Kill the container if it still runs, and do not mind if there is none
@@ -22,6 +23,7 @@ pub(super) struct Delete {
 
 impl Command for Delete {
     const NAME: &'static str = "delete";
+    const ABOUT: &'static str = "delete what a container holds";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

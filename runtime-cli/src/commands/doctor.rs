@@ -22,6 +22,7 @@ pub(super) struct Doctor {
 
 impl Command for Doctor {
     const NAME: &'static str = "doctor";
+    const ABOUT: &'static str = "tell what this host or a bundle lacks";
     const COUNT: Count = Count::NONE;
 
     fn run(self, context: &Context) -> Outcome {

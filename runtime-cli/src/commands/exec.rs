@@ -15,8 +15,10 @@ use crate::terminal::own_size;
 const NOT_RUN: u8 = 255;
 
 /// Run another process in a running container. Options come before the
-/// container-id; what follows it is the command.
+/// container-id; what follows it is the command. The exit code is that of the
+/// process, 128 and the signal when it was killed, or 255 when it could not be run.
 #[derive(Debug, clap::Parser)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Exec {
     /// Send the master end of the process's terminal to this AF_UNIX socket
     #[arg(long, value_name = "PATH")]
@@ -36,7 +38,7 @@ pub(super) struct Exec {
     /// The working directory
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
-    /// Add a variable to the environment; may be repeated
+    /// Add a variable to the environment
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
     /// Give the process a terminal
@@ -45,7 +47,7 @@ pub(super) struct Exec {
     /// Run as this user, by numbers
     #[arg(short, long, value_name = "UID[:GID]")]
     user: Option<String>,
-    /// Add a group, by number; may be repeated
+    /// Add a group, by number
     #[arg(short = 'g', long, value_name = "GID")]
     additional_gids: Vec<u32>,
     /// Return as soon as the process runs
@@ -60,11 +62,11 @@ pub(super) struct Exec {
     /// Let the process gain no privileges by execve
     #[arg(long)]
     no_new_privs: bool,
-    /// Add a capability; may be repeated
+    /// Add a capability, such as CAP_NET_ADMIN
     #[arg(short, long, value_name = "CAP")]
     cap: Vec<String>,
-    /// Run in this cgroup below the container's, on cgroup v1 written
-    /// CONTROLLER[,CONTROLLER]:PATH; may be repeated
+    /// Run in this cgroup below the container's, which must be there; on cgroup v1 written
+    /// CONTROLLER[,CONTROLLER]:PATH
     #[arg(long, value_name = "PATH")]
     cgroup: Vec<String>,
     /// Go ahead though the container is paused
@@ -78,8 +80,14 @@ pub(super) struct Exec {
     args: Vec<String>,
 }
 
+const EXAMPLES: &str = "\
+# tare exec box ls -l /
+# tare exec --tty --user 1000:1000 --env TERM=xterm box sh
+# tare exec --process process.json box";
+
 impl Command for Exec {
     const NAME: &'static str = "exec";
+    const ABOUT: &'static str = "run another process in a container";
     const COUNT: Count = Count { min: 1, max: usize::MAX };
     const ORDER: Order = Order::BeforeOperands;
 
@@ -177,7 +185,7 @@ mod tests {
 
     fn parse(words: &[&str]) -> Exec {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        args::parse("exec", words, Exec::ORDER, Exec::COUNT).unwrap()
+        args::parse("exec", "", words, Exec::ORDER, Exec::COUNT).unwrap()
     }
 
     #[test]

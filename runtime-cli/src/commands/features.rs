@@ -13,6 +13,7 @@ pub(super) struct Features {}
 
 impl Command for Features {
     const NAME: &'static str = "features";
+    const ABOUT: &'static str = "print what this runtime can do";
     const COUNT: Count = Count::NONE;
 
     fn run(self, _context: &Context) -> Outcome {

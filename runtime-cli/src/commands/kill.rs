@@ -7,8 +7,10 @@ use crate::args::{Count, Order};
 use crate::failure::{Failure, Outcome};
 use crate::signals;
 
-/// Send a signal to the process of a container.
+/// Send a signal to the first process of a container. Where the container has no pid
+/// namespace of its own, SIGKILL goes to all its processes.
 #[derive(Debug, clap::Parser)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Kill {
     // Engines pass it and nobody else needs it.
     #[arg(short, long, hide = true)]
@@ -19,13 +21,19 @@ pub(super) struct Kill {
     /// The container, or the expression
     #[arg(value_name = "container-id")]
     id: String,
-    /// The signal, by number or name
-    #[arg(default_value = "SIGTERM")]
+    /// The signal, by number or name, with or without SIG
+    #[arg(value_name = "signal", default_value = "SIGTERM")]
     signal: String,
 }
 
+const EXAMPLES: &str = "\
+# tare kill box
+# tare kill box KILL
+# tare kill --regex '^test-' SIGHUP";
+
 impl Command for Kill {
     const NAME: &'static str = "kill";
+    const ABOUT: &'static str = "send a signal to a container";
     const COUNT: Count = Count { min: 1, max: 2 };
     const ORDER: Order = Order::BeforeOperands;
 

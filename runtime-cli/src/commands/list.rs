@@ -17,8 +17,8 @@ type Found = (String, Result<Container, Error>);
 /// List the containers below the root.
 #[derive(Debug, clap::Parser)]
 pub(super) struct List {
-    /// table or json
-    #[arg(short, long, default_value = "table")]
+    /// The form of the output
+    #[arg(short, long, value_name = "table|json", default_value = "table")]
     format: String,
     /// Print the names of the containers only
     #[arg(short, long)]
@@ -27,6 +27,7 @@ pub(super) struct List {
 
 impl Command for List {
     const NAME: &'static str = "list";
+    const ABOUT: &'static str = "list containers";
     const COUNT: Count = Count::NONE;
 
     fn run(self, context: &Context) -> Outcome {

@@ -29,12 +29,16 @@ use runtime_core::{Container, Runtime, Trace};
 use crate::args::{self, Count, Globals, Order, Request};
 use crate::failure::{Failure, Outcome};
 use crate::logging::{Format, Log};
+#[cfg(test)]
+use crate::pages::Page;
 use crate::trace_file::TraceFile;
 use crate::version;
 
 /// A command of the command line: its options are the fields of its clap parser.
 pub(crate) trait Command: clap::Parser {
     const NAME: &'static str;
+    /// What it is for, in a few words.
+    const ABOUT: &'static str;
     const COUNT: Count;
     const ORDER: Order = Order::Anywhere;
 
@@ -83,30 +87,38 @@ struct Entry {
     name: &'static str,
     about: &'static str,
     call: fn(&Context, Vec<String>) -> Outcome,
+    #[cfg(test)]
+    page: fn(&'static str, &'static str) -> Page,
 }
 
-const fn entry<T: Command>(about: &'static str) -> Entry {
-    Entry { name: T::NAME, about, call: call::<T> }
+const fn entry<T: Command>() -> Entry {
+    Entry {
+        name: T::NAME,
+        about: T::ABOUT,
+        call: call::<T>,
+        #[cfg(test)]
+        page: args::page::<T>,
+    }
 }
 
 const TABLE: &[Entry] = &[
-    entry::<create::Create>("create a container"),
-    entry::<delete::Delete>("delete what a container holds"),
-    entry::<doctor::Doctor>("tell what this host or a bundle lacks"),
-    entry::<events::Events>("show what a container uses, and when memory runs out"),
-    entry::<exec::Exec>("run another process in a container"),
-    entry::<features::Features>("print what this runtime can do"),
-    entry::<kill::Kill>("send a signal to a container"),
-    entry::<list::List>("list containers"),
-    entry::<pause::Pause>("suspend all processes of a container"),
-    entry::<plan::Plan>("show what create would do, and do nothing"),
-    entry::<ps::Ps>("show the processes of a container"),
-    entry::<resume::Resume>("let the processes of a paused container go on"),
-    entry::<run::Run>("create and start a container"),
-    entry::<spec::Spec>("write a config.json to begin with"),
-    entry::<start::Start>("start the process of a created container"),
-    entry::<state::State>("print the state of a container"),
-    entry::<update::Update>("change limits of a container"),
+    entry::<create::Create>(),
+    entry::<delete::Delete>(),
+    entry::<doctor::Doctor>(),
+    entry::<events::Events>(),
+    entry::<exec::Exec>(),
+    entry::<features::Features>(),
+    entry::<kill::Kill>(),
+    entry::<list::List>(),
+    entry::<pause::Pause>(),
+    entry::<plan::Plan>(),
+    entry::<ps::Ps>(),
+    entry::<resume::Resume>(),
+    entry::<run::Run>(),
+    entry::<spec::Spec>(),
+    entry::<start::Start>(),
+    entry::<state::State>(),
+    entry::<update::Update>(),
 ];
 
 /// Does what `args` (without the name of the program) ask for and tells of its
@@ -128,11 +140,14 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> u8 {
 }
 
 fn dispatch(context: &mut Context, args: impl Iterator<Item = OsString>) -> Outcome {
-    let args = args.map(text).collect::<Result<Vec<_>, _>>()?;
-    let (globals, request) = Globals::parse(args.into_iter()).map_err(|message| {
-        let usage = format!("Incorrect Usage. {message}\n\n{}", help::program());
-        Failure::usage(message, usage)
-    })?;
+    let args: Vec<OsString> = args.collect();
+    let (globals, request) = match globals(&args) {
+        Ok(read) => read,
+        Err(failure) => {
+            context.globals = Globals::after_fault(&args);
+            return Err(failure);
+        }
+    };
     let (name, rest) = match request {
         Request::Help => return print(&help::program()),
         Request::Version => return print(&version::text()),
@@ -159,8 +174,17 @@ fn dispatch(context: &mut Context, args: impl Iterator<Item = OsString>) -> Outc
     outcome
 }
 
-fn text(arg: OsString) -> Result<String, Failure> {
-    arg.into_string().map_err(|arg| Failure::new(format!("argument {arg:?} is not UTF-8")))
+/// The global options, and what they are asked to go with.
+fn globals(args: &[OsString]) -> Result<(Globals, Request), Failure> {
+    let text = |arg: &OsString| match arg.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(Failure::new(format!("argument {arg:?} is not UTF-8"))),
+    };
+    let args = args.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+    Globals::parse(args.into_iter()).map_err(|message| {
+        let usage = format!("Incorrect Usage. {message}\n\n{}", help::program());
+        Failure::usage(message, usage)
+    })
 }
 
 fn find(name: &str) -> Result<&'static Entry, Failure> {
@@ -171,7 +195,7 @@ fn find(name: &str) -> Result<&'static Entry, Failure> {
 }
 
 fn call<T: Command>(context: &Context, args: Vec<String>) -> Outcome {
-    match args::parse::<T>(T::NAME, args, T::ORDER, T::COUNT) {
+    match args::parse::<T>(T::NAME, T::ABOUT, args, T::ORDER, T::COUNT) {
         Ok(command) => command.run(context),
         Err(Ok(help)) => print(&help),
         Err(Err(failure)) => Err(failure),
@@ -184,6 +208,13 @@ pub(crate) fn print(text: &str) -> Outcome {
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.map_err(|error| Failure::file("write", "/dev/stdout".as_ref(), &error))?;
     Ok(0)
+}
+
+/// The pages of the program and of all commands.
+#[cfg(test)]
+pub(crate) fn pages() -> Vec<Page> {
+    let commands = TABLE.iter().map(|entry| (entry.page)(entry.name, entry.about));
+    [help::program_page()].into_iter().chain(commands).chain([help::page()]).collect()
 }
 
 #[cfg(test)]

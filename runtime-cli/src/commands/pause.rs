@@ -4,7 +4,7 @@ use super::{Command, Context};
 use crate::args::Count;
 use crate::failure::Outcome;
 
-/// Suspend all processes of a container.
+/// Suspend all processes of a container by freezing its cgroup, until `tare resume`.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Pause {
     /// The container
@@ -14,6 +14,7 @@ pub(super) struct Pause {
 
 impl Command for Pause {
     const NAME: &'static str = "pause";
+    const ABOUT: &'static str = "suspend all processes of a container";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

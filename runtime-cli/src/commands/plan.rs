@@ -25,6 +25,7 @@ pub(super) struct Plan {
 
 impl Command for Plan {
     const NAME: &'static str = "plan";
+    const ABOUT: &'static str = "show what create would do, and do nothing";
     const COUNT: Count = Count { min: 0, max: 1 };
 
     fn run(self, context: &Context) -> Outcome {

@@ -8,9 +8,10 @@ use crate::failure::{Failure, Outcome};
 
 /// Show the processes of a container.
 #[derive(Debug, clap::Parser)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Ps {
-    /// table or json
-    #[arg(short, long, default_value = "table")]
+    /// The form of the output
+    #[arg(short, long, value_name = "table|json", default_value = "table")]
     format: String,
     /// The container
     #[arg(value_name = "container-id")]
@@ -37,8 +38,14 @@ impl Format {
     }
 }
 
+const EXAMPLES: &str = "\
+# tare ps box
+# tare ps box -o pid,ppid,args
+# tare ps --format json box";
+
 impl Command for Ps {
     const NAME: &'static str = "ps";
+    const ABOUT: &'static str = "show the processes of a container";
     const COUNT: Count = Count { min: 1, max: usize::MAX };
     const ORDER: Order = Order::BeforeOperands;
 

@@ -14,6 +14,7 @@ pub(super) struct Resume {
 
 impl Command for Resume {
     const NAME: &'static str = "resume";
+    const ABOUT: &'static str = "let the processes of a paused container go on";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

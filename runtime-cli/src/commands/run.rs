@@ -9,8 +9,10 @@ use crate::failure::Outcome;
 use crate::foreground::Foreground;
 
 /// Create a container from a bundle and start its process. Unless detached, lend
-/// it this terminal, forward signals to it, and end with its exit code.
+/// it this terminal, forward signals to it, and end with its exit code, or 128 and
+/// the signal when it was killed.
 #[derive(Debug, clap::Parser)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Run {
     #[command(flatten)]
     options: NewOptions,
@@ -20,7 +22,7 @@ pub(super) struct Run {
     /// Do not delete the container when its process has ended
     #[arg(long)]
     keep: bool,
-    /// Accepted for the sake of runc's callers: tare never is a subreaper.
+    /// Accepted for the sake of runc's callers: tare never is a subreaper
     // runc reaps what its container orphans. Here the container's process is a
     // child of ours already, orphans of a private pid namespace go to the
     // container's init, and those of a shared one to whom they would go without us.
@@ -31,8 +33,13 @@ pub(super) struct Run {
     id: String,
 }
 
+const EXAMPLES: &str = "\
+# tare run --bundle box name
+# tare run --detach --pid-file box.pid --bundle box name";
+
 impl Command for Run {
     const NAME: &'static str = "run";
+    const ABOUT: &'static str = "create and start a container";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

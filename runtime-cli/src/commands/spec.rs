@@ -11,7 +11,7 @@ use super::{Command, Context};
 use crate::args::Count;
 use crate::failure::{Failure, Outcome};
 
-/// Write a config.json to begin with into the bundle.
+/// Write a config.json to begin with into the bundle. One that is there is left alone.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Spec {
     /// The bundle [default: the current directory]
@@ -24,6 +24,7 @@ pub(super) struct Spec {
 
 impl Command for Spec {
     const NAME: &'static str = "spec";
+    const ABOUT: &'static str = "write a config.json to begin with";
     const COUNT: Count = Count::NONE;
 
     fn run(self, _context: &Context) -> Outcome {

@@ -7,7 +7,7 @@ use super::{Command, Context};
 use crate::args::Count;
 use crate::failure::Outcome;
 
-/// Start the process of a created container.
+/// Start the process of a container that `tare create` has made.
 #[derive(Debug, clap::Parser)]
 pub(super) struct Start {
     /// The container
@@ -17,6 +17,7 @@ pub(super) struct Start {
 
 impl Command for Start {
     const NAME: &'static str = "start";
+    const ABOUT: &'static str = "start the process of a created container";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

@@ -14,6 +14,7 @@ pub(super) struct State {
 
 impl Command for State {
     const NAME: &'static str = "state";
+    const ABOUT: &'static str = "print the state of a container";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

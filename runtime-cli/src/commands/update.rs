@@ -13,6 +13,7 @@ use crate::size;
 
 /// Change limits of a running container. Those not named stay as they are.
 #[derive(Debug, clap::Parser)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Update {
     /// Read the limits from this file, or from standard input if it is -, as they would
     /// stand in config.json under linux.resources; all other options are overlooked
@@ -79,8 +80,14 @@ pub(super) struct Update {
     id: String,
 }
 
+const EXAMPLES: &str = "\
+# tare update --memory 512m --pids-limit 100 box
+# tare update --dry-run --resources limits.json box
+# echo '{\"cpu\": {\"quota\": 50000, \"period\": 100000}}' | tare update --resources - box";
+
 impl Command for Update {
     const NAME: &'static str = "update";
+    const ABOUT: &'static str = "change limits of a container";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {

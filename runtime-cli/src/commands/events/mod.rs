@@ -15,6 +15,7 @@ use crate::failure::{Failure, Outcome};
 /// Show what a container uses at each interval, and when its memory runs out, until it
 /// stops.
 #[derive(Debug, clap::Parser)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Events {
     /// Time between two reports, such as 500ms or 1m30s
     #[arg(long, value_name = "DURATION", default_value = "5s")]
@@ -22,16 +23,21 @@ pub(super) struct Events {
     /// Show what the container uses now, and nothing else
     #[arg(long)]
     stats: bool,
-    /// json, an object a line, or prometheus, its text format
-    #[arg(long, default_value = "json")]
+    /// The form of the output: an object a line, or the text format of Prometheus
+    #[arg(long, value_name = "json|prometheus", default_value = "json")]
     format: String,
     /// The container
     #[arg(value_name = "container-id")]
     id: String,
 }
 
+const EXAMPLES: &str = "\
+# tare events --interval 1s box
+# tare events --stats --format prometheus box";
+
 impl Command for Events {
     const NAME: &'static str = "events";
+    const ABOUT: &'static str = "show what a container uses, and when memory runs out";
     const COUNT: Count = Count::ONE;
 
     fn run(self, context: &Context) -> Outcome {
