@@ -14,6 +14,17 @@ need_file() {
     install_package "$2"
 }
 
+# Installs a package of an engine, whose service is not to run on this machine: need_engine COMMAND PACKAGE. Where it
+# is not to be had the tests of the engine are skipped.
+need_engine() {
+    PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null && return
+    policy=/usr/sbin/policy-rc.d
+    [ ! -e "$policy" ] || policy=
+    [ -z "$policy" ] || printf '#!/bin/sh\nexit 101\n' | $sudo sh -c "cat >$policy && chmod 755 $policy"
+    install_package "$2" || echo "no $2 to be had" >&2
+    [ -z "$policy" ] || $sudo rm -f "$policy"
+}
+
 install_package() {
     echo "installing $1" >&2
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends \

@@ -22,7 +22,10 @@ impl Runtime {
         let path =
             fs::canonicalize(path).map_err(|e| Stop::fail(format!("{}: {e}", path.display())))?;
         let kind = Kind::of(&path);
-        let said = Run::new(&path, &["--version"], dir)?.ok()?.stdout;
+        let files = dir.join(format!("tare-version-{}", std::process::id()));
+        fs::create_dir_all(&files)?;
+        let said = Run::new(&path, &["--version"], &files)?.ok()?.stdout;
+        fs::remove_dir_all(&files)?;
         let line = said.lines().next().unwrap_or_default().replace("version ", "");
         let name = line.split_once('+').map_or(line.as_str(), |(name, _)| name).to_owned();
         Ok(Self { path, kind, name })

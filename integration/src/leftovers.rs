@@ -66,7 +66,8 @@ fn children() -> Vec<i32> {
         .collect()
 }
 
-fn mounts(dir: &Path) -> Vec<String> {
+/// The mounts below a directory.
+pub fn mounts(dir: &Path) -> Vec<String> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let dir = dir.to_string_lossy();
     let points = table.lines().filter_map(|l| l.split(' ').nth(4));
@@ -113,6 +114,24 @@ pub fn remove_cgroups(matches: impl Fn(&str) -> bool) -> Vec<String> {
         .collect();
     found.iter().for_each(|dir| cgroups::remove_tree(dir));
     found.iter().map(|dir| format!("cgroup {}", dir.display())).collect()
+}
+
+/// The cgroups of tests that no longer run: `tare-it-PID` and the like, at the top of a hierarchy.
+pub fn cgroups_of_tests() -> BTreeSet<PathBuf> {
+    let layout = if host::has_v1() { Layout::Host } else { Layout::V2 };
+    let tops = cgroups::hierarchies(layout).into_iter();
+    let children = tops.flat_map(|d| fs::read_dir(d).into_iter().flatten().flatten());
+    children
+        .filter(|e| e.file_name().to_str().is_some_and(is_of_ended_test))
+        .map(|e| e.path())
+        .collect()
+}
+
+fn is_of_ended_test(name: &str) -> bool {
+    let mut words = name.split('-');
+    words.next() == Some("tare")
+        && matches!(words.next(), Some("it" | "embed" | "test"))
+        && words.next().is_some_and(|pid| !Path::new("/proc").join(pid).exists())
 }
 
 /// Removes what the runtime under test should have removed, so that the next test starts clean.
