@@ -1,7 +1,7 @@
 # Completion of tare for bash, made from the options of the commands: UPDATE_PAGES=1 cargo test
 # shellcheck shell=bash
 
-_tare_commands="create delete doctor events exec features kill list pause plan ps resume run spec start state update help"
+_tare_commands="create delete doctor events exec features kill list mounts pause plan ps resume run spec start state update help"
 _tare_signals="HUP INT QUIT ABRT KILL USR1 USR2 TERM CONT STOP TSTP WINCH"
 
 _tare() {
@@ -94,6 +94,10 @@ _tare_value() {
     "exec -c" | "exec --cap") : ;;
     "exec --cgroup") _tare_files ;;
     "list -f" | "list --format") _tare_words "table json" ;;
+    "mounts --destination") _tare_files ;;
+    "mounts --source") _tare_files ;;
+    "mounts --type") : ;;
+    "mounts -o" | "mounts --options") : ;;
     "plan -b" | "plan --bundle") _tare_directories ;;
     "ps -f" | "ps --format") _tare_words "table json" ;;
     "run -b" | "run --bundle") _tare_directories ;;
@@ -134,6 +138,9 @@ _tare_operand() {
     "exec "*) : ;;
     "kill "1) _tare_containers ;;
     "kill "2) _tare_words "$_tare_signals" ;;
+    "mounts "1) _tare_words "add remove" ;;
+    "mounts "2) _tare_containers ;;
+    "mounts "3) _tare_files ;;
     "pause "1) _tare_containers ;;
     "plan "1) _tare_containers ;;
     "ps "1) _tare_containers ;;
@@ -159,6 +166,7 @@ _tare_options() {
     "features") _tare_words "-h --help" ;;
     "kill") _tare_words "-r --regex -h --help" ;;
     "list") _tare_words "-f --format -q --quiet -h --help" ;;
+    "mounts") _tare_words "--destination --source --type -o --options -h --help" ;;
     "pause") _tare_words "-h --help" ;;
     "plan") _tare_words "-b --bundle --json -h --help" ;;
     "ps") _tare_words "-f --format -h --help" ;;

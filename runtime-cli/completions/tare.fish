@@ -20,7 +20,7 @@ function __tare_command
     test "$command" = "$argv[1]"
 end
 
-set -g __tare_commands "create delete doctor events exec features kill list pause plan ps resume run spec start state update help"
+set -g __tare_commands "create delete doctor events exec features kill list mounts pause plan ps resume run spec start state update help"
 complete -c tare -f
 complete -c tare -n '__tare_command ""' -l root -r -f -a '(__fish_complete_directories)' -d 'Keep the state of containers here; should be on a tmpfs [default: /run/tare, or $XDG_RUNTIME_DIR/tare when not root]'
 complete -c tare -n '__tare_command ""' -l log -r -F -d 'Append log lines to this file, or send them to journald:[IDENTIFIER] or syslog:[IDENTIFIER] [default: stderr]'
@@ -41,6 +41,7 @@ complete -c tare -n '__tare_command ""' -a exec -d 'run another process in a con
 complete -c tare -n '__tare_command ""' -a features -d 'print what this runtime can do'
 complete -c tare -n '__tare_command ""' -a kill -d 'send a signal to a container'
 complete -c tare -n '__tare_command ""' -a list -d 'list containers'
+complete -c tare -n '__tare_command ""' -a mounts -d 'add mounts to a running container, or remove some'
 complete -c tare -n '__tare_command ""' -a pause -d 'suspend all processes of a container'
 complete -c tare -n '__tare_command ""' -a plan -d 'show what create would do, and do nothing'
 complete -c tare -n '__tare_command ""' -a ps -d 'show the processes of a container'
@@ -100,6 +101,14 @@ complete -c tare -n '__tare_command kill' -f -a 'HUP INT QUIT ABRT KILL USR1 USR
 complete -c tare -n '__tare_command list' -l format -s f -r -f -a 'table json' -d 'The form of the output [default: table]'
 complete -c tare -n '__tare_command list' -l quiet -s q -d 'Print the names of the containers only'
 complete -c tare -n '__tare_command list' -l help -s h -d 'Print help'
+complete -c tare -n '__tare_command mounts' -l destination -r -F -d 'The place in the container'
+complete -c tare -n '__tare_command mounts' -l source -r -F -d 'What is mounted there: a path of the host for a bind mount'
+complete -c tare -n '__tare_command mounts' -l type -x -d 'The type of the filesystem, or bind'
+complete -c tare -n '__tare_command mounts' -l options -s o -x -d 'Options of the mount, with commas between them; may be repeated'
+complete -c tare -n '__tare_command mounts' -l help -s h -d 'Print help'
+complete -c tare -n '__tare_command mounts' -f -a 'add remove'
+complete -c tare -n '__tare_command mounts' -f -a '(tare $__tare_root list --quiet 2>/dev/null)'
+complete -c tare -n '__tare_command mounts' -F
 complete -c tare -n '__tare_command pause' -l help -s h -d 'Print help'
 complete -c tare -n '__tare_command pause' -f -a '(tare $__tare_root list --quiet 2>/dev/null)'
 complete -c tare -n '__tare_command plan' -l bundle -s b -r -f -a '(__fish_complete_directories)' -d 'The bundle [default: the current directory]'

@@ -9,9 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 const TARE: &str = env!("CARGO_BIN_EXE_tare");
 
-const COMMANDS: [&str; 17] = [
-    "create", "delete", "doctor", "events", "exec", "features", "kill", "list", "pause", "plan",
-    "ps", "resume", "run", "spec", "start", "state", "update",
+const COMMANDS: [&str; 18] = [
+    "create", "delete", "doctor", "events", "exec", "features", "kill", "list", "mounts", "pause",
+    "plan", "ps", "resume", "run", "spec", "start", "state", "update",
 ];
 
 /// A directory of one test, gone with it.

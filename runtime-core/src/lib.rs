@@ -50,6 +50,14 @@ pub fn resources_from_json(bytes: &[u8]) -> Result<oci_spec::runtime::LinuxResou
     bundle::parse_resources(bytes).map(|(resources, _)| resources)
 }
 
+/// Reads a list of mounts, as `mounts add` gets it.
+///
+/// # Errors
+/// What is wrong in it, with its place.
+pub fn mounts_from_json(bytes: &[u8]) -> Result<Vec<oci_spec::runtime::Mount>> {
+    bundle::parse_mounts(bytes)
+}
+
 /// Reads a process object, as `exec --process` gets one.
 ///
 /// # Errors

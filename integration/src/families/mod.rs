@@ -22,6 +22,7 @@ pub mod id_maps;
 pub mod labels;
 pub mod lifecycle;
 pub mod limits;
+pub mod live_mounts;
 pub mod logging;
 pub mod members;
 pub mod mount_options;
@@ -60,6 +61,7 @@ pub const ALL: &[Family] = &[
     crun_options::FAMILY,
     process::FAMILY,
     mounts::FAMILY,
+    live_mounts::FAMILY,
     propagation::FAMILY,
     device_nodes::FAMILY,
     sysctl::FAMILY,

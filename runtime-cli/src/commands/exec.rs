@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use runtime_core::{ExecCommand, ExecOptions, ExecProcess, exec_process_from_json};
 
-use super::{Command, Context};
+use super::{Command, Context, input};
 use crate::args::{Count, Order};
 use crate::failure::{Failure, Outcome};
 use crate::foreground::{Foreground, check_console};
@@ -151,8 +151,7 @@ impl Exec {
 }
 
 fn document(file: &Path, context: &Context) -> Result<oci_spec::runtime::Process, Failure> {
-    let bytes = std::fs::read(file).map_err(|error| Failure::file("open", file, &error))?;
-    let (process, notices) = exec_process_from_json(&bytes)?;
+    let (process, notices) = exec_process_from_json(&input::read(file)?)?;
     context.log.notices(&notices);
     Ok(process)
 }

@@ -8,9 +8,11 @@ mod events;
 mod exec;
 mod features;
 mod help;
+mod input;
 mod kill;
 mod list;
 mod matching;
+mod mounts;
 mod pause;
 mod plan;
 mod ps;
@@ -110,6 +112,7 @@ const TABLE: &[Entry] = &[
     entry::<features::Features>(),
     entry::<kill::Kill>(),
     entry::<list::List>(),
+    entry::<mounts::Mounts>(),
     entry::<pause::Pause>(),
     entry::<plan::Plan>(),
     entry::<ps::Ps>(),

@@ -1,12 +1,11 @@
 //! `tare update`: other limits for a container.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use runtime_core::{Container, Update as Change, resources_from_json};
 use serde_json::{Map, Value, json};
 
-use super::{Command, Context, print};
+use super::{Command, Context, input, print};
 use crate::args::Count;
 use crate::failure::{Failure, Outcome};
 use crate::size;
@@ -104,7 +103,7 @@ impl Command for Update {
 impl Update {
     fn change(&self, context: &Context) -> Result<Change, Failure> {
         let bytes = match &self.resources {
-            Some(path) => read(path)?,
+            Some(path) => input::read_or_stdin(path)?,
             None => {
                 self.warn_of_kernel_memory(context);
                 Value::Object(self.limits()?).to_string().into_bytes()
@@ -168,17 +167,6 @@ impl Update {
 
 fn invalid(option: &str, text: &str, what: &str) -> Failure {
     Failure::new(format!("invalid value for {option}: {text:?} is not {what}"))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    if path != Path::new("-") {
-        return std::fs::read(path).map_err(|error| Failure::file("open", path, &error));
-    }
-    let mut bytes = Vec::new();
-    let mut stdin = std::io::stdin().lock();
-    let count = stdin.read_to_end(&mut bytes);
-    count.map_err(|error| Failure::file("read", Path::new("/dev/stdin"), &error))?;
-    Ok(bytes)
 }
 
 /// One line a file.

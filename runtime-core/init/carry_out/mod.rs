@@ -28,6 +28,8 @@ use core::ffi::CStr;
 /// What one operation leaves for later ones.
 pub struct State {
     root: Option<Fd>,
+    /// The root of the host, kept while this process joins a container.
+    host: Option<Fd>,
     pivoted: bool,
     /// The directory that the last device or link was made in, reached without links.
     directory: Option<(&'static [u8], Fd)>,
@@ -49,6 +51,7 @@ impl State {
     pub fn new() -> Self {
         Self {
             root: None,
+            host: None,
             pivoted: false,
             directory: None,
             beside: None,
@@ -85,6 +88,8 @@ impl State {
             Op::RootPropagation { flags, parent, rootfs } => rootfs::root_propagation(flags, parent, rootfs),
             Op::OpenRootfs { path } => self.open_rootfs(path),
             Op::OpenRoot { path } => self.open_root(path),
+            Op::HostRoot { back } => self.host_root(back != 0),
+            Op::Unmount { target } => self.unmount(target),
             Op::MountFs {
                 target,
                 source,

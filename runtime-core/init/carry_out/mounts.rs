@@ -133,6 +133,13 @@ impl State {
         finish(&mounted, after)
     }
 
+    /// What is there is looked up once, and detached by its descriptor.
+    pub fn unmount(&mut self, target: &CStr) -> Result<(), Fault> {
+        let mounted = path::open(self.root()?, target, flag::O_PATH).during(Call::Openat2)?;
+        let place = Buffer::of_descriptor(mounted.raw()).during(Call::Umount)?;
+        sys::umount(place.as_text(), flag::MNT_DETACH).during(Call::Umount).map(drop)
+    }
+
     /// Makes a directory that is not there yet, in the one of the last target:
     /// mounts often stand side by side. The name was made just now, and is not
     /// followed if it has become a link. `None` when it has to be looked up.

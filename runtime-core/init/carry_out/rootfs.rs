@@ -57,6 +57,19 @@ impl State {
         Ok(())
     }
 
+    /// This process must not be seen by the container's: it is not in their pid namespace.
+    pub fn host_root(&mut self, back: bool) -> Result<(), Fault> {
+        if !back {
+            let flags = flag::O_PATH | flag::O_DIRECTORY;
+            self.host = Some(sys::open(flag::AT_FDCWD, c"/", flags, 0).during(Call::Open)?);
+            return Ok(());
+        }
+        self.open_root(c"/")?;
+        let host = self.host.take().ok_or(Fault::new(Call::Plan, errno::EINVAL))?;
+        sys::fchdir(host.raw()).during(Call::Chdir)?;
+        sys::chroot(c".").during(Call::Chroot).map(drop)
+    }
+
     /// Both roots at one place: the old one ends up below the new, and is let go.
     /// Made a slave first, so that letting go is not seen by the host.
     pub fn pivot_root(&mut self) -> Result<(), Fault> {

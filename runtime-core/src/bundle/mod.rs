@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
 
-pub use read::{parse_process, parse_resources, parse_spec};
+pub use read::{parse_mounts, parse_process, parse_resources, parse_spec};
 pub use template::template;
 
 use crate::error::{Error, ErrorKind, Notice, Result};

@@ -3,7 +3,7 @@
 //! The good path is one pass of the parser. Only a refused text is looked at
 //! again: with the tolerances of [`super::relax`], and to say where it is wrong.
 
-use oci_spec::runtime::{LinuxResources, Process, Spec};
+use oci_spec::runtime::{LinuxResources, Mount, Process, Spec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -29,6 +29,12 @@ pub fn parse_resources(raw: &[u8]) -> Result<(LinuxResources, Vec<Notice>)> {
     let (mut resources, notices) = parse(raw, "/linux/resources", relax::resources)?;
     forget_absent_limit(&mut resources, raw, "/pids/limit");
     Ok((resources, notices))
+}
+
+/// The mounts in the text of a list of them, as `mounts add` takes it.
+pub fn parse_mounts(raw: &[u8]) -> Result<Vec<Mount>> {
+    let (mounts, _) = parse(raw, "/mounts", relax::mounts)?;
+    Ok(mounts)
 }
 
 fn forget_absent_pids_limit(spec: &mut Spec, raw: &[u8]) {

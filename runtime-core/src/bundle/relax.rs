@@ -49,6 +49,12 @@ pub(super) fn resources(tree: &mut Value) -> Vec<Notice> {
     Vec::new()
 }
 
+/// Relaxes a list of mounts.
+pub(super) fn mounts(tree: &mut Value) -> Vec<Notice> {
+    drop_nulls(tree);
+    Vec::new()
+}
+
 /// A member that is null is an absent member: engines write lists so.
 fn drop_nulls(tree: &mut Value) {
     match tree {

@@ -181,6 +181,11 @@ impl Directory {
         self.write(CONFIG, bytes).context(|| "saving the container's configuration".to_owned())
     }
 
+    /// Keeps another configuration in the place of the one that is there.
+    pub(crate) fn replace_config(&self, bytes: &[u8]) -> Result<()> {
+        self.replace(CONFIG, bytes).context(|| "saving the container's configuration".to_owned())
+    }
+
     /// Keeps the limits as they were changed to.
     pub(crate) fn save_resources(&self, resources: &LinuxResources) -> Result<()> {
         let bytes = serde_json::to_vec(resources)

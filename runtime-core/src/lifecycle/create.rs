@@ -115,6 +115,7 @@ impl Runtime {
             run,
             handed_on: handed_on(options.inherit_fds, &options.fds),
             listen_fds: options.listen_fds,
+            live: false,
             notify: options.notify_socket.is_some(),
             console_socket: options.console_socket.clone(),
             console_size: options.console_size,

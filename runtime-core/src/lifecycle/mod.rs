@@ -5,6 +5,7 @@ mod delete;
 mod events;
 mod exec;
 mod kill;
+mod mounts;
 mod options;
 mod pause;
 mod process;
@@ -151,7 +152,7 @@ impl Container {
         &self.notices
     }
 
-    /// Its configuration as it was at creation.
+    /// Its configuration as it was at creation, but for mounts that were added and removed since.
     ///
     /// # Errors
     /// `NotFound`; `CorruptState`.

@@ -52,6 +52,7 @@ fn doing(op: &Op) -> String {
         Op::MountCgroup2 { target, .. } => {
             format!("error mounting \"cgroup\" to rootfs at {:?}", target.to_string())
         }
+        Op::Unmount { target } => format!("error unmounting {:?}", target.to_string()),
         Op::MaskPath { path, .. } => format!("can't mask path {:?}", path.to_string()),
         Op::ReadonlyPath { path } => format!("can't make {:?} read-only", path.to_string()),
         Op::Sysctl { path, value } => format!("error setting {path} to {value:?}"),
@@ -137,6 +138,7 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             (Op::MountBind { .. }, libc::ENOTDIR) => {
                 error.hint("a directory is mounted on a directory only, and a file on a file")
             }
+            (Op::Unmount { .. }, libc::EINVAL) => error.hint("nothing is mounted there"),
             (
                 Op::MaskPath { .. } | Op::ReadonlyPath { .. } | Op::MakeDirectory { .. },
                 libc::ELOOP,

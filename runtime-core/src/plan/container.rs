@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub handed_on: u32,
     /// How many of those are of socket activation.
     pub listen_fds: u32,
+    /// Whether the container is there, and init joins it only to change its mounts.
+    pub live: bool,
     /// Whether readiness is relayed to a supervisor.
     pub notify: bool,
     /// Where the terminal's master is sent.
@@ -66,6 +68,7 @@ impl<'a> Request<'a> {
             run: false,
             handed_on: 0,
             listen_fds: 0,
+            live: false,
             notify: false,
             console_socket: None,
             console_size: None,

@@ -225,6 +225,12 @@ operations! {
                         fallback: Text, mask: Word }
     /// Change flags of the mount that is at `target`: as for `MountBind`.
     RemountBind = 61 { target: Text, set: Word, clear: Word, propagation: Word, attr_set: Word, attr_clear: Word }
+    /// Keep the root that this process has before it joins a mount namespace; with `back`, the
+    /// root there becomes that of all further paths, and this process goes back to the one kept.
+    /// What is below /proc is the host's then, and not the container's to forge.
+    HostRoot = 120 { back: Word }
+    /// Detach the mount at `target` below the root, with what is mounted below it.
+    Unmount = 121 { target: Text }
     /// A resource limit of its own.
     Rlimit = 55 { resource: Word, soft: Word, hard: Word }
     /// Within reach of a host side that is not root, for its files of `/proc/PID`, or out of

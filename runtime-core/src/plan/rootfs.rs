@@ -135,6 +135,9 @@ fn is_bound_dev(mount: &Mount) -> bool {
 
 /// From here on init is in its cgroups, and a cgroup namespace has the right root.
 pub(super) fn cgroup_joined(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
+    if parts.request.live {
+        return Ok(());
+    }
     let has = |plan: &Plan, wanted: fn(&Op) -> bool| {
         plan.steps.iter().any(|step| matches!(&step.action, Action::Init(op) if wanted(op)))
     };

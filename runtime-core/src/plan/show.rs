@@ -224,6 +224,11 @@ pub(super) fn init_op(op: &Op) -> String {
         Op::LoopbackUp {} => "bring lo up".to_owned(),
         Op::RootPropagation { flags, .. } => format!("make mounts {}", propagation(*flags)),
         Op::OpenRootfs { path } => format!("bind the rootfs {path} onto itself"),
+        Op::HostRoot { back: 0 } => "keep the host's root at hand".to_owned(),
+        Op::HostRoot { .. } => {
+            "go back to the host's root, with the container's at hand".to_owned()
+        }
+        Op::Unmount { target } => format!("unmount {target}"),
         Op::OpenRoot { path } => format!("take {path} as the root"),
         Op::MountFs {
             target,

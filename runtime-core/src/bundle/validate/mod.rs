@@ -88,6 +88,13 @@ pub fn check_resources(resources: &LinuxResources) -> Vec<Error> {
     faults.0
 }
 
+/// Everything that is wrong in the mounts of `spec`.
+pub fn check_mounts(spec: &Spec) -> Vec<Error> {
+    let mut faults = Faults::default();
+    mounts::rules(spec, &mut faults);
+    faults.0
+}
+
 /// The faults found so far.
 #[derive(Default)]
 struct Faults(Vec<Error>);

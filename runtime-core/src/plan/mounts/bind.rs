@@ -30,10 +30,12 @@ pub(super) fn bind(
     let mut op = bind_op(&source, target, options);
     // The root of a user namespace may not reach what the host's root can, nor map
     // the ids of the host's mounts: the host side, where it is that, takes a copy of the tree for it.
+    // A container that is there has no way to the host's any more.
     if let Op::MountBind { slot, recursive, links, .. } = &mut op
-        && (parts.namespaces.has(CLONE_NEWUSER)
-            && enter::is_privileged(parts)
-            && !is_mounted_here(parts, &source, pointer)
+        && (parts.request.live
+            || parts.namespaces.has(CLONE_NEWUSER)
+                && enter::is_privileged(parts)
+                && !is_mounted_here(parts, &source, pointer)
             || id_map.is_some())
     {
         *slot = plan.descriptor(Descriptor::Tree(Tree {
