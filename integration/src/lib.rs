@@ -9,6 +9,7 @@ pub mod cgroups;
 pub mod console;
 pub mod container;
 pub mod context;
+pub mod cri;
 pub mod differences;
 pub mod document;
 pub mod every;
