@@ -1,8 +1,10 @@
 # A containerd of the tests' own, for CRI: nothing of the host's one changes. Sourced by `cri`.
 # shellcheck shell=sh disable=SC2154
 
-CRI_DIR=$TMP/containerd
-CRI_IMAGE=localhost/cri:latest
+CRI_DIR=${SANDBOX:+$SANDBOX/data}
+CRI_DIR=${CRI_DIR:-$TMP}/cri
+# Stays until it is killed, when it is not told what to run, so it serves pods themselves, too.
+CRI_IMAGE=localhost/pause:latest
 # Where Debian has the plugins for networks, and where others have them.
 CNI_DIR=/usr/lib/cni
 [ -e $CNI_DIR/bridge ] || CNI_DIR=/opt/cni/bin
@@ -73,9 +75,8 @@ cri_start() {
     cri_configuration $version >"$CRI_DIR/config.toml"
     cni_configuration >"$CRI_DIR/cni/10-test.conflist"
     cri_again
-    # shellcheck disable=SC2086
     ctr_cri images ls -q | grep -qx "$CRI_IMAGE" || {
-        image_of "$CRI_DIR/image.tar" "$CRI_IMAGE"
+        "$here/sandbox/image" "$CRI_DIR/image.tar" "$CRI_IMAGE" sleep 1000000
         ctr_cri images import "$CRI_DIR/image.tar"
     }
 }
