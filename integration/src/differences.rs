@@ -8,6 +8,7 @@ use crate::context::{Kind, Layout};
 type Known = (&'static str, &'static str);
 
 const RUNC: &[Known] = &[
+    ("terminal::what_cannot", "runc 1.1 mounts on whatever is there"),
     ("habits::lines_of", "runc wants a terminal of its caller's"),
     ("habits::sigkill_reaches", "runc 1.1 wants --all"),
     ("habits::read_only_dev", "runc wants a terminal of its caller's"),
@@ -271,6 +272,8 @@ const CRUN: &[Known] = &[
     ("mount_options::source_that_is_a_link", "crun 1.8 does not know these words"),
     ("mount_options::destination_that_is_a_link", "crun 1.8 does not know these words"),
     ("mount_options::copied_link", "crun 1.8 does not know these words"),
+    ("habits::other_signals", "crun is ended by them"),
+    ("live_mounts::", "crun 1.28 leaves a directory of its own and options of filesystems out"),
     ("logging::path_may", "crun takes the first part for a kind of log"),
     ("logging::failure_goes_to_the_journal_with", "crun leaves the id out of some failures"),
     ("logging::failure_goes_to_the_journal_as", "crun 1.28 breaks the object into lines"),

@@ -6,13 +6,14 @@ use serde_json::json;
 
 use crate::bundle::Bundle;
 use crate::container::Container;
-use crate::context::Context;
-use crate::outcome::Outcome;
+use crate::context::{Context, Kind};
+use crate::outcome::{Outcome, Stop};
 use crate::{check, check_eq, family};
 
 family!("crun_options":
     disabled_cgroup_manager_leaves_the_container_where_its_caller_is,
     disabled_cgroup_manager_refuses_limits_and_mentions_device_rules,
+    what_cannot_be_reached_without_cgroups_is_told,
     cgroup_manager_of_another_name_is_refused,
     configuration_may_be_another_file,
     configuration_that_is_missing_is_named,
@@ -56,6 +57,37 @@ fn disabled_cgroup_manager_refuses_limits_and_mentions_device_rules(ctx: &Contex
         .exits(0)?
         .says(&["device rules are not enforced"])
         .map(drop)
+}
+
+fn what_cannot_be_reached_without_cgroups_is_told(ctx: &Context) -> Outcome {
+    if ctx.kind != Kind::Tare {
+        return Err(Stop::skip("crun says nothing of it"));
+    }
+    let container = || -> Outcome<Container<'_>> {
+        let bundle = Bundle::new(ctx)?.without_namespace("cgroup").without_namespace("pid");
+        let c = bundle.remove("/linux", "resources").payload(&["sleep", "60000"]).container()?;
+        let done = without_cgroups(ctx, &c, "create")?.ok()?;
+        done.says(&["kill and delete reach the container's first process alone"])?;
+        c.start()?;
+        Ok(c)
+    };
+    let c = container()?;
+    c.kill("USR1")?.ok()?;
+    c.exit_code()?;
+    let c = container()?;
+    let done = ctx.done(&["kill", "--all", &c.id, "KILL"])?.ok()?;
+    done.says(&["only the first process was signalled"])?;
+    c.exit_code()?;
+    let c = container()?;
+    let done = ctx.done(&["delete", "--force", &c.id])?.ok()?;
+    done.says(&["only the first process was signalled"])?;
+    // One with a pid namespace ends as a whole.
+    let c = Bundle::new(ctx)?.without_namespace("cgroup").remove("/linux", "resources");
+    let c = c.payload(&["sleep", "60000"]).container()?;
+    let said = without_cgroups(ctx, &c, "create")?.ok()?.stderr;
+    check!(!said.contains("first process"), "{said}");
+    check_eq!(c.kill("KILL")?.ok()?.stderr, "", "stderr");
+    c.exit_code().map(drop)
 }
 
 fn cgroup_manager_of_another_name_is_refused(ctx: &Context) -> Outcome {

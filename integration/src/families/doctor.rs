@@ -17,6 +17,7 @@ family!("doctor":
     text_tells_the_same_as_json,
     good_bundle_has_no_fault,
     every_fault_of_a_bundle_is_told_with_its_remedy,
+    every_value_of_the_wrong_type_is_told,
     bundle_that_cannot_be_read_is_a_problem,
     missing_cgroups_are_a_problem,
     forbidden_namespaces_are_a_problem,
@@ -103,6 +104,32 @@ fn good_bundle_has_no_fault(ctx: &Context) -> Outcome {
     // One that wants a terminal is no worse.
     let c = Bundle::new(ctx)?.set("/process/terminal", json!(true)).container()?;
     findings(ctx, &["--bundle", &c.dir.to_string_lossy()])?;
+    Ok(())
+}
+
+fn every_value_of_the_wrong_type_is_told(ctx: &Context) -> Outcome {
+    let c = Bundle::new(ctx)?
+        .set("/process/args", json!("sh"))
+        .set("/hostname", json!(5))
+        .set("/mounts/0/destination", json!(true))
+        .set("/mounts/2/options", json!({}))
+        .set("/linux/namespaces/0/type", json!("pidd"))
+        .container()?;
+    let all = findings(ctx, &["--bundle", &c.dir.to_string_lossy()])?;
+    let mut places: Vec<&str> = all
+        .iter()
+        .filter(|it| it["area"] == "bundle" && it["verdict"] == "problem")
+        .filter_map(|it| it["pointer"].as_str())
+        .collect();
+    places.sort_unstable();
+    let wanted = [
+        "/hostname",
+        "/linux/namespaces/0/type",
+        "/mounts/0/destination",
+        "/mounts/2/options",
+        "/process/args",
+    ];
+    check_eq!(places, wanted, "places of faults");
     Ok(())
 }
 

@@ -16,9 +16,11 @@ use super::lifecycle::reap_orphans;
 family!("habits":
     lines_of_a_foreground_terminal_end_as_the_program_ends_them,
     sigterm_ends_a_container_that_waits_for_start,
+    other_signals_leave_a_container_that_waits_for_start,
     sigkill_reaches_every_process_without_a_pid_namespace,
     sigkill_reaches_what_the_first_process_has_left,
     start_container_hook_is_confined_by_the_filter,
+    start_container_hook_runs_under_a_filter_without_poll,
     start_container_hook_without_an_environment_has_a_home,
     read_only_dev_still_has_a_console,
     destination_within_the_rootfs_of_the_host_is_one_inside,
@@ -44,6 +46,33 @@ fn sigterm_ends_a_container_that_waits_for_start(ctx: &Context) -> Outcome {
         check!(c.exit_code()? != 0, "init ended as if it had done its work");
         c.has_status("stopped")?;
     }
+    Ok(())
+}
+
+/// The kernel keeps them from the first process of a pid namespace. Without one the runtime must.
+fn other_signals_leave_a_container_that_waits_for_start(ctx: &Context) -> Outcome {
+    let signals =
+        ["USR1", "USR2", "PIPE", "ALRM", "XCPU", "XFSZ", "VTALRM", "PROF", "IO", "PWR", "40"];
+    for bundle in [Bundle::new(ctx)?, Bundle::new(ctx)?.without_namespace("pid")] {
+        let c = bundle.payload(&["say", "up", ",", "sleep", "60000"]).container()?;
+        c.create()?;
+        for signal in signals {
+            c.kill(signal)?.ok()?;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        c.has_status("created")?;
+        // None of them is left for the program, which they end by default.
+        c.start()?;
+        c.prints("up")?;
+        c.has_status("running")?;
+    }
+    let c =
+        Bundle::new(ctx)?.without_namespace("pid").payload(&["say", "up", ",", "sleep", "60000"]);
+    let c = c.container()?;
+    c.up()?;
+    c.prints("up")?;
+    c.kill("USR1")?.ok()?;
+    check_eq!(c.exit_code()?, 128 + 10, "exit code of the program after SIGUSR1");
     Ok(())
 }
 
@@ -202,4 +231,28 @@ fn program_that_only_a_capability_opens_is_run(ctx: &Context) -> Outcome {
     };
     with(&[])?.exits(1)?.says(&["permission denied"])?;
     with(&["CAP_DAC_OVERRIDE"])?.ok().map(drop)
+}
+
+fn start_container_hook_runs_under_a_filter_without_poll(ctx: &Context) -> Outcome {
+    let hooks = |more: serde_json::Value| {
+        let mut hook = json!({"path": "/bin/sh", "args": ["sh", "-c", "echo ran >/tmp/hook"]});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            hook[name] = value.clone();
+        }
+        json!({"startContainer": [hook]})
+    };
+    for (names, more) in [
+        (json!(["poll"]), json!({})),
+        (json!(["poll"]), json!({"timeout": 5})),
+        (json!(["poll", "ppoll"]), json!({})),
+    ] {
+        let filter = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": names, "action": "SCMP_ACT_ERRNO"}],
+        });
+        let bundle = Bundle::new(ctx)?.set("/linux/seccomp", filter).set("/hooks", hooks(more));
+        let c = bundle.args(&["/bin/cat", "/tmp/hook"]).container()?;
+        check_eq!(c.run(&[])?.ok()?.stdout, "ran\n", "without {names}");
+    }
+    Ok(())
 }

@@ -23,6 +23,7 @@ family!("terminal":
     interrupt_typed_by_the_user_reaches_the_container,
     exec_with_a_terminal_in_the_foreground,
     exec_with_a_console_socket,
+    what_cannot_be_mounted_on_as_the_console_is_named,
 );
 
 fn with_terminal<'c>(ctx: &'c Context, commands: &[&str]) -> Outcome<Bundle<'c>> {
@@ -179,5 +180,24 @@ fn exec_with_a_console_socket(ctx: &Context) -> Outcome {
     check_eq!(tty["fds"][0]["terminal"], json!(true), "standard input is a terminal");
     check_eq!(tty["controlling"], json!(true), "controlling terminal");
     check!(fs::metadata(format!("/proc/{pid}")).is_ok(), "the process is gone");
+    Ok(())
+}
+
+fn what_cannot_be_mounted_on_as_the_console_is_named(ctx: &Context) -> Outcome {
+    for (kind, words) in [("pipe", "named pipe"), ("link", "symbolic link")] {
+        let mut bundle = with_terminal(ctx, &["true"])?;
+        if let Some(mounts) = bundle.config["mounts"].as_array_mut() {
+            mounts.retain(|mount| mount["destination"] != "/dev");
+        }
+        let console = bundle.rootfs().join("dev/console");
+        match kind {
+            "pipe" => nix::unistd::mkfifo(&console, nix::sys::stat::Mode::S_IRWXU)?,
+            _ => std::os::unix::fs::symlink("/etc/passwd", &console)?,
+        }
+        let c = bundle.container()?;
+        let receiver = Receiver::new(&ctx.dir.join(format!("console-{kind}")))?;
+        let done = c.try_create(&["--console-socket", &receiver.path()])?;
+        done.exits(1)?.says(&[words])?.says(&["/process/terminal"])?.in_one_line()?;
+    }
     Ok(())
 }

@@ -42,7 +42,8 @@ impl Command for Kill {
             let container = runtime.container(id)?;
             let unknown = || Failure::new(format!("unknown signal \"{}\"", self.signal));
             let signal = signals::number(&self.signal).ok_or_else(unknown)?;
-            Ok(container.kill(signal, self.all)?)
+            context.log.notices(&container.kill(signal, self.all)?);
+            Ok(())
         };
         if self.regex {
             return matching::each(context, &self.id, kill);

@@ -101,7 +101,7 @@ fn same_device(node: &Node, directory: i32, name: &Buffer) -> Result<(), Fault> 
     let there = sys::open(directory, name.as_text(), flag::O_PATH | flag::O_NOFOLLOW, 0).during(Call::Open)?;
     let stat = sys::stat_fd(there.raw()).during(Call::Fstat)?;
     if !node.is(&stat) {
-        return Err(Fault::new(Call::NotADevice, errno::EEXIST));
+        return Err(in_the_way(&stat));
     }
     if (stat.uid, stat.gid) != (node.uid, node.gid) {
         sys::fchownat(there.raw(), c"", node.uid, node.gid).during(Call::Fchown)?;
@@ -144,6 +144,11 @@ fn by_number(node: &Node) -> Result<Buffer, Fault> {
     written.during(Call::OpenTree)
 }
 
+/// What is there is not what is due: which kind of file it is instead.
+fn in_the_way(stat: &Statx) -> Fault {
+    Fault { call: Call::NotADevice, errno: errno::EEXIST, value: u64::from(u32::from(stat.mode) & KIND) }
+}
+
 /// A regular file at `name` to mount on, made when missing; never through a link.
 pub fn empty_file(directory: i32, name: &CStr) -> Result<Fd, Fault> {
     let flags = flag::O_CREAT | flag::O_EXCL | flag::O_NOFOLLOW | flag::O_WRONLY;
@@ -157,6 +162,6 @@ pub fn empty_file(directory: i32, name: &CStr) -> Result<Fd, Fault> {
     if stat.is_regular() || stat.is_character_device() {
         Ok(target)
     } else {
-        Err(Fault::new(Call::NotADevice, errno::EEXIST))
+        Err(in_the_way(&stat))
     }
 }

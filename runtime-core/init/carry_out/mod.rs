@@ -228,6 +228,7 @@ impl State {
             Op::Stdio {} => program::stdio(),
             Op::PassDescriptors { first, count } => program::pass_descriptors(first, count),
             Op::Seccomp { program, flags, notify } => self.seccomp(program, flags, notify != 0, host),
+            Op::HoldSignals { on } => program::hold_signals(on != 0),
             Op::Gate {} => program::gate(host),
             Op::CloseOnExec { from } => program::close_range(from as u32, u32::MAX, true),
             Op::Signals { reset } => program::signals(reset),

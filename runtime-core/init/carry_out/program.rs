@@ -117,6 +117,24 @@ fn for_each_listed(list: Fd, mut act: impl FnMut(u32)) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Outside a pid namespace of its own init is no first process, from which the kernel keeps
+/// these; there they do nothing until `start`, as with runc.
+pub fn hold_signals(on: bool) -> Result<(), Fault> {
+    if on {
+        return sys::block_signals(HELD).during(Call::Sigprocmask).map(drop);
+    }
+    while sys::take_signal(HELD).is_ok() {}
+    sys::unblock_signals().during(Call::Sigprocmask).map(drop)
+}
+
+/// SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, and those
+/// of real time.
+const HELD: u64 = bit(10) | bit(12) | bit(13) | bit(14) | bit(24) | bit(25) | bit(26) | bit(27) | bit(29) | bit(30) | !0 << 31;
+
+const fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
+
 /// Waits until `start` knocks and says go. From then on it hears what fails. Who would
 /// rather end the container may do so as politely as with one that runs.
 pub fn gate(host: &mut Host) -> Result<(), Fault> {

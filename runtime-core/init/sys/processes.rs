@@ -55,6 +55,18 @@ pub fn unblock_signals() -> Answer<usize> {
     call!(nr::RT_SIGPROCMASK, SIG_SETMASK, &raw const none, 0, 8)
 }
 
+/// Keeps the signals of this set pending.
+pub fn block_signals(set: u64) -> Answer<usize> {
+    const SIG_SETMASK: usize = 2;
+    call!(nr::RT_SIGPROCMASK, SIG_SETMASK, &raw const set, 0, 8)
+}
+
+/// Takes one of these signals that is pending; EAGAIN without any.
+pub fn take_signal(set: u64) -> Answer<usize> {
+    let at_once = [0u64; 2];
+    call!(nr::RT_SIGTIMEDWAIT, &raw const set, 0, at_once.as_ptr(), 8)
+}
+
 /// The default action for `signal`.
 pub fn default_signal(signal: u32) -> Answer<usize> {
     let action = [0u64; 4];

@@ -138,6 +138,8 @@ pub mod nr {
     pub const LSEEK: usize = 8;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
+    pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const PPOLL: usize = 271;
     pub const IOCTL: usize = 16;
     pub const PREAD64: usize = 17;
     pub const GETPID: usize = 39;

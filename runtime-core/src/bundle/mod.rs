@@ -9,6 +9,7 @@ mod read;
 mod receiver;
 mod relax;
 mod template;
+mod unreadable;
 pub mod validate;
 
 use std::io::{ErrorKind as Io, Read};
@@ -18,6 +19,7 @@ use oci_spec::runtime::Spec;
 
 pub use read::{parse_mounts, parse_process, parse_resources, parse_spec};
 pub use template::template;
+pub(crate) use unreadable::check_types;
 
 use crate::error::{Error, ErrorKind, Notice, Result};
 

@@ -1,7 +1,7 @@
 //! A bundle: every rule that it breaks.
 
 use super::{Finding, Verdict};
-use crate::bundle::{Bundle, validate};
+use crate::bundle::{Bundle, CONFIG, check_types, validate};
 use crate::error::{Error, Notice};
 use crate::lifecycle::{CreateOptions, Runtime};
 use std::path::Path;
@@ -13,7 +13,7 @@ const AREA: &str = "bundle";
 pub fn bundle(dir: &Path, runtime: &Runtime) -> Vec<Finding> {
     let bundle = match Bundle::load(dir) {
         Ok(bundle) => bundle,
-        Err(error) => return vec![fault(&error)],
+        Err(error) => return unreadable(dir, &error),
     };
     let mut findings: Vec<Finding> = bundle.notices().iter().map(notice).collect();
     findings.extend(validate::warnings(bundle.spec()).iter().map(notice));
@@ -29,6 +29,17 @@ pub fn bundle(dir: &Path, runtime: &Runtime) -> Vec<Finding> {
         findings.push(Finding::fine(AREA, "config.json", "breaks no rule"));
     }
     findings
+}
+
+/// Of a configuration that cannot be read all that keeps it from that.
+fn unreadable(dir: &Path, error: &Error) -> Vec<Finding> {
+    let file = dir.join(CONFIG);
+    // A pipe would be waited for.
+    let text = if file.is_file() { std::fs::read(&file).unwrap_or_default() } else { Vec::new() };
+    match check_types(&text).as_slice() {
+        [] => vec![fault(error)],
+        faults => faults.iter().map(fault).collect(),
+    }
 }
 
 /// What only shows when everything is decided.

@@ -1,5 +1,6 @@
 //! `delete`.
 
+use super::kill::out_of_reach;
 use super::status::{First, first, status};
 use super::{Container, Runtime, cgroup_of, check_id};
 use crate::error::{Error, ErrorKind, Notice, Result};
@@ -82,16 +83,21 @@ fn not_stopped(record: &Record, status: Status) -> Error {
 }
 
 fn delete_locked(directory: &Directory, record: &Record, force: bool) -> Result<Vec<Notice>> {
+    let mut notices = Vec::new();
     if record.phase == Phase::Created {
         match status(directory, record)? {
             Status::Stopped => {}
             // Nothing of the user's runs in it yet.
             Status::Created => kill(record)?,
-            _ if force => kill(record)?,
+            _ if force => {
+                kill(record)?;
+                notices.extend(out_of_reach(record)?);
+            }
             other => return Err(not_stopped(record, other)),
         }
     }
-    destroy(directory, record)
+    notices.extend(destroy(directory, record)?);
+    Ok(notices)
 }
 
 /// Kills the first process and waits until it is gone. Frozen processes die when thawed.

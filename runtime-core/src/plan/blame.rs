@@ -93,6 +93,14 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             config("/proc of the container is not procfs: refusing to write to it")
                 .hint("mount proc at /proc")
         }
+        call if call == Call::NotADevice as u32 && message.value != 0 => {
+            let what = kind_of_file(message.value);
+            let due = match op {
+                Op::Device { bind: 0, .. } => "the device",
+                _ => "a file or a device to mount on",
+            };
+            config(&format!("{what} is where {due} must be")).hint("remove it from the image")
+        }
         call if call == Call::NotADevice as u32 => {
             config("what is there is not the device it should be")
         }
@@ -205,6 +213,19 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
             }
             _ => error,
         },
+    }
+}
+
+/// What `S_IFMT` of a mode says.
+fn kind_of_file(mode: u64) -> &'static str {
+    match u32::try_from(mode).unwrap_or(0) & libc::S_IFMT {
+        libc::S_IFLNK => "a symbolic link",
+        libc::S_IFIFO => "a named pipe",
+        libc::S_IFSOCK => "a socket",
+        libc::S_IFDIR => "a directory",
+        libc::S_IFREG => "a regular file",
+        libc::S_IFBLK | libc::S_IFCHR => "another device",
+        _ => "another file",
     }
 }
 

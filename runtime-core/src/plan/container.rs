@@ -1,6 +1,7 @@
 //! The plan of a new container, told once from the record to execve.
 
 use super::cgroup::{Cgroup, CgroupPlan, CgroupRequest, Part, SystemdRequest};
+use super::clone_flags::CLONE_NEWPID;
 use super::environment::Environment;
 use super::hooks::{Hook, Hooks, Output, OutputFile};
 use super::namespaces::Namespaces;
@@ -124,7 +125,8 @@ pub fn container(request: &Request<'_>) -> Result<Plan> {
 fn cgroup(plan: &mut Plan, parts: &mut Parts<'_>) -> Result<()> {
     let resources = parts.linux.and_then(|linux| linux.resources().as_ref());
     let Some(layout) = &parts.request.facts.layout else {
-        return super::cgroup::do_without(resources, &mut plan.notices);
+        let own_pids = parts.namespaces.creates(CLONE_NEWPID);
+        return super::cgroup::do_without(resources, own_pids, &mut plan.notices);
     };
     let cgroup = CgroupPlan::new(&CgroupRequest {
         layout,

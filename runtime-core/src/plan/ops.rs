@@ -231,6 +231,9 @@ operations! {
     HostRoot = 120 { back: Word }
     /// Detach the mount at `target` below the root, with what is mounted below it.
     Unmount = 121 { target: Text }
+    /// Hold back signals that would end a process without a handler and are not meant to end a
+    /// container, or, without `on`, forget those that came and let signals through again.
+    HoldSignals = 122 { on: Word }
     /// A resource limit of its own.
     Rlimit = 55 { resource: Word, soft: Word, hard: Word }
     /// Within reach of a host side that is not root, for its files of `/proc/PID`, or out of
@@ -436,6 +439,7 @@ calls! {
     NotProc = 73 "not of type proc"
     OtherLink = 74 "another symbolic link is there"
     LockedFlags = 75 "locked mount flags"
+    Sigprocmask = 120 "rt_sigprocmask"
 }
 
 /// Sync points of the lifecycle, in their order.

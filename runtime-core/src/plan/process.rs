@@ -3,12 +3,13 @@
 
 use super::annotations::{self, PIDFD_RECEIVER};
 use super::capabilities::{self, CapabilitySets};
-use super::clone_flags::CLONE_NEWUSER;
+use super::clone_flags::{CLONE_NEWPID, CLONE_NEWUSER};
 use super::container::{Parts, init_hook};
 use super::environment::Environment;
 use super::filter::{self, Filter};
 use super::hooks::Hook;
 use super::identity::User;
+use super::namespaces::Namespaces;
 use super::numa::MemoryPolicy;
 use super::ops::{Op, point};
 use super::scheduling::{Affinity, Scheduler, io_priority};
@@ -172,11 +173,12 @@ pub(super) fn become_it(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
         Some(filter) if filter.notifies() => (Some(filter), None),
         filter => (None, filter),
     };
+    let filtered = at_create.is_some();
     if let Some(filter) = at_create {
         filter.load(plan);
         filter::pass_listener(plan, program.spec)?;
     }
-    wait_for_start(plan, program);
+    wait_for_start(plan, program, filtered);
     // Hooks in the container are confined like it. Without any, the filter is the last thing
     // before execve: what it forbids, nothing here needs any more.
     let (at_start, at_execve) = match start_hooks(program) {
@@ -339,8 +341,22 @@ fn wait(plan: &mut Plan, program: &Program<'_>) -> Result<()> {
         ready(plan, program);
         Ok(())
     })?;
-    plan.init("", Op::Gate {});
+    gate(plan, program, false);
     Ok(())
+}
+
+/// Where `start` comes. A filter that is loaded by now decides about calls.
+fn gate(plan: &mut Plan, program: &Program<'_>, filtered: bool) {
+    let listed = program.linux.and_then(|linux| linux.namespaces().as_deref());
+    let own_pids = Namespaces::of(listed.unwrap_or_default()).creates(CLONE_NEWPID);
+    let hold = !own_pids && !filtered;
+    if hold {
+        plan.init("", Op::HoldSignals { on: 1 });
+    }
+    plan.init("", Op::Gate {});
+    if hold {
+        plan.init("", Op::HoldSignals { on: 0 });
+    }
 }
 
 fn find_program(plan: &mut Plan, program: &Program<'_>) -> Environment {
@@ -396,9 +412,9 @@ fn ready(plan: &mut Plan, program: &Program<'_>) {
 }
 
 /// In a container, `start` comes between.
-fn wait_for_start(plan: &mut Plan, program: &Program<'_>) {
+fn wait_for_start(plan: &mut Plan, program: &Program<'_>, filtered: bool) {
     if let End::Gate(_) = program.end {
-        plan.init("", Op::Gate {});
+        gate(plan, program, filtered);
     }
 }
 

@@ -383,6 +383,8 @@ pub(super) fn init_op(op: &Op) -> String {
                 program.len() / 8
             )
         }
+        Op::HoldSignals { on: 0 } => "let signals through again".to_owned(),
+        Op::HoldSignals { .. } => "hold back signals that are not meant to end it".to_owned(),
         Op::Gate {} => "wait for start".to_owned(),
         Op::CloseOnExec { from } => format!("close descriptors from {from} on at execve"),
         Op::Signals { reset } => format!("unblock signals, reset ignored ones {reset:#x}"),

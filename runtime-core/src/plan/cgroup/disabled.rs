@@ -6,11 +6,18 @@ use crate::plan::resources::Present;
 use oci_spec::runtime::LinuxResources;
 
 /// Refuses limits: nothing would enforce them. Device rules are mentioned only, since
-/// every engine sends some.
+/// every engine sends some. Without a pid namespace of its own, either, its processes cannot be
+/// told from others.
 pub(in crate::plan) fn do_without(
     resources: Option<&LinuxResources>,
+    own_pids: bool,
     notices: &mut Vec<Notice>,
 ) -> Result<()> {
+    if !own_pids {
+        let message = "neither a cgroup nor a pid namespace of its own: kill and delete reach the \
+                       container's first process alone";
+        notices.push(Notice::new("/linux/namespaces", message));
+    }
     let Some(resources) = resources else { return Ok(()) };
     let nowhere =
         Cgroup { mode: Mode::V2, base: String::new(), directories: Vec::new(), unit: None };
@@ -34,7 +41,14 @@ mod tests {
 
     fn without(text: &str) -> Result<Vec<Notice>> {
         let mut notices = Vec::new();
-        do_without(Some(&serde_json::from_str(text).unwrap()), &mut notices).map(|()| notices)
+        do_without(Some(&serde_json::from_str(text).unwrap()), true, &mut notices).map(|()| notices)
+    }
+
+    #[test]
+    fn what_nobody_can_end_is_mentioned() {
+        let mut notices = Vec::new();
+        do_without(None, false, &mut notices).unwrap();
+        assert_eq!(notices.len(), 1);
     }
 
     #[test]
