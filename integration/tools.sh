@@ -14,9 +14,9 @@ need_file() {
     install_package "$2"
 }
 
-# Installs a package of an engine, whose service is not to run on this machine: need_engine COMMAND PACKAGE. Where it
-# is not to be had the tests of the engine are skipped.
-need_engine() {
+# Installs a package, whose services are not to run on this machine: need_optional COMMAND PACKAGE. Where it is not
+# to be had the tests that take it are skipped.
+need_optional() {
     PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null && return
     policy=/usr/sbin/policy-rc.d
     [ ! -e "$policy" ] || policy=
