@@ -1,6 +1,6 @@
 //! Who the process is: capabilities, user, groups, working directory.
 
-use super::{State, procfs};
+use super::{State, masks, procfs};
 use crate::host::{During, Fault};
 use crate::ops::Call;
 use crate::sys::{self, errno};
@@ -42,7 +42,8 @@ impl State {
     /// From here on no descriptor leads anywhere: a path through /proc/self/fd
     /// could otherwise be the working directory (CVE-2024-21626).
     fn let_go(&mut self) -> Result<(), Fault> {
-        for held in [self.root.take(), self.null.take(), self.mask.take()].into_iter().flatten() {
+        let covers = [self.null.take(), self.mask.take()].map(|cover| cover.map(masks::Cover::into_tree));
+        for held in covers.into_iter().chain([self.root.take()]).flatten() {
             held.keep();
         }
         for (_, held) in [self.directory.take(), self.beside.take()].into_iter().flatten() {

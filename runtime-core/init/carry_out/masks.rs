@@ -7,6 +7,33 @@ use crate::path;
 use crate::sys::{self, Fd, errno, flag};
 use core::ffi::CStr;
 
+/// A mount that goes over many paths: itself over the first, and clones of it over the next. One that is
+/// attached nowhere cannot be cloned before Linux 6.15.
+pub struct Cover {
+    tree: Fd,
+    attached: bool,
+}
+
+impl Cover {
+    fn new(tree: Fd) -> Self {
+        Self { tree, attached: false }
+    }
+
+    fn put(&mut self, target: &Fd) -> Result<(), Fault> {
+        if self.attached {
+            let flags = flag::OPEN_TREE_CLONE | flag::AT_EMPTY_PATH;
+            let clone = sys::open_tree(self.tree.raw(), c"", flags).during(Call::OpenTree)?;
+            return sys::move_mount(clone.raw(), target.raw()).during(Call::MoveMount).map(drop);
+        }
+        self.attached = true;
+        sys::move_mount(self.tree.raw(), target.raw()).during(Call::MoveMount).map(drop)
+    }
+
+    pub fn into_tree(self) -> Fd {
+        self.tree
+    }
+}
+
 impl State {
     /// Taken from the host before the container's own /dev can stand in for it
     /// (CVE-2025-31133).
@@ -15,7 +42,7 @@ impl State {
         if !sys::stat_fd(null.raw()).during(Call::Fstat)?.is_null() {
             return Err(Fault::new(Call::NotADevice, 0));
         }
-        self.null = Some(null);
+        self.null = Some(Cover::new(null));
         Ok(())
     }
 
@@ -25,10 +52,9 @@ impl State {
         let cover = if sys::stat_fd(target.raw()).during(Call::Fstat)?.is_directory() {
             self.empty_directory(label)?
         } else {
-            let null = self.null.as_ref().ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
-            clone(null)?
+            self.null.as_mut().ok_or(Fault::new(Call::Plan, errno::EBADMSG))?
         };
-        sys::move_mount(cover.raw(), target.raw()).during(Call::MoveMount).map(drop)
+        cover.put(&target)
     }
 
     pub fn readonly_path(&mut self, path: &CStr) -> Result<(), Fault> {
@@ -55,7 +81,7 @@ impl State {
 
     /// One read-only tmpfs, made once: a superblock for each directory is slow
     /// to make and slower to take down.
-    fn empty_directory(&mut self, label: &CStr) -> Result<Fd, Fault> {
+    fn empty_directory(&mut self, label: &CStr) -> Result<&mut Cover, Fault> {
         if self.mask.is_none() {
             let fs = sys::fsopen(c"tmpfs").during(Call::Mount)?;
             if !label.is_empty() {
@@ -64,16 +90,11 @@ impl State {
             sys::fsconfig_string(fs.raw(), c"nr_blocks", c"1").during(Call::Mount)?;
             sys::fsconfig_string(fs.raw(), c"nr_inodes", c"1").during(Call::Mount)?;
             sys::fsconfig_create(fs.raw()).during(Call::Mount)?;
-            self.mask = Some(sys::fsmount(fs.raw(), flag::MOUNT_ATTR_RDONLY).during(Call::Mount)?);
-            // The first use takes the mount itself; a clone is kept for the next.
+            let tree = sys::fsmount(fs.raw(), flag::MOUNT_ATTR_RDONLY).during(Call::Mount)?;
+            self.mask = Some(Cover::new(tree));
         }
-        let mask = self.mask.as_ref().ok_or(Fault::new(Call::Plan, errno::EBADMSG))?;
-        clone(mask)
+        self.mask.as_mut().ok_or(Fault::new(Call::Plan, errno::EBADMSG))
     }
-}
-
-fn clone(tree: &Fd) -> Result<Fd, Fault> {
-    sys::open_tree(tree.raw(), c"", flag::OPEN_TREE_CLONE | flag::AT_EMPTY_PATH).during(Call::OpenTree)
 }
 
 /// Before mount_setattr (Linux 5.12). The container's /proc cannot be trusted to

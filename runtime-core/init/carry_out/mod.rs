@@ -35,10 +35,10 @@ pub struct State {
     directory: Option<(&'static [u8], Fd)>,
     /// The directory that the last bind mount's target was made in.
     beside: Option<(&'static [u8], Fd)>,
-    /// The host's /dev/null, as a tree to clone.
-    null: Option<Fd>,
+    /// The host's /dev/null, which hides files.
+    null: Option<masks::Cover>,
     /// The empty tmpfs that hides directories.
-    mask: Option<Fd>,
+    mask: Option<masks::Cover>,
     /// The capability sets to have once the filter is loaded.
     after_filter: Option<[u64; 3]>,
     postponed_directory: Option<&'static CStr>,
