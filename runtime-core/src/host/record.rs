@@ -223,6 +223,12 @@ impl Directory {
         self.exists(STATE)
     }
 
+    /// Whether nothing has been made or removed in it for so long.
+    pub(crate) fn is_older_than(&self, time: Duration) -> bool {
+        let changed = self.fd.metadata().and_then(|metadata| metadata.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > time))
+    }
+
     /// Reads the record.
     pub(crate) fn load(&self) -> Result<Record> {
         let bytes = self.read(STATE)?;

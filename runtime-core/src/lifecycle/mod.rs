@@ -32,8 +32,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long `list` waits, in all, for containers that another call is making or
-/// removing: a few system calls of that other call.
-const SETTLING: Duration = Duration::from_millis(500);
+/// removing: a few system calls of that other call, on a machine that may be busy.
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// Containers kept below one state directory. Holds nothing open, and may be
 /// used from any number of threads.
@@ -115,7 +115,7 @@ impl Runtime {
     }
 
     /// A container whose record can be read. One without any may be about to get
-    /// it or to be gone: it is an error only if that stays so.
+    /// it or to be gone: it is an error only if that stays so, or has long been so.
     fn settled(&self, id: &str, deadline: Instant) -> Result<Container> {
         let container = self.container(id)?;
         loop {
@@ -125,7 +125,9 @@ impl Runtime {
                 Ok(_) => return Ok(container),
                 // There before and after: it is damaged. Else it comes or goes just now.
                 Err(error) if was_there && directory.has_record() => return Err(error),
-                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(error) if Instant::now() >= deadline || directory.is_older_than(SETTLING) => {
+                    return Err(error);
+                }
                 Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
         }
