@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 /// How long `list` waits, in all, for containers that another call is making or
 /// removing: a few system calls of that other call, on a machine that may be busy.
-const SETTLING: Duration = Duration::from_secs(3);
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// Containers kept below one state directory. Holds nothing open, and may be
 /// used from any number of threads.
