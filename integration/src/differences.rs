@@ -334,6 +334,7 @@ const CRUN: &[Known] = &[
         "bad_input::",
         "crun words errors its own way, accepts some of these and leaves some things behind",
     ),
+    ("misuse::", "crun words errors its own way, has other exit codes and takes some of these"),
     ("attacks::cve_2026_41579", "crun 1.8 has this weakness"),
     ("attacks::cve_2025_31133", "crun 1.8 has this weakness"),
     ("attacks::cve_2025_52565", "crun 1.8 has this weakness"),

@@ -25,6 +25,7 @@ pub mod limits;
 pub mod live_mounts;
 pub mod logging;
 pub mod members;
+pub mod misuse;
 pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
@@ -93,6 +94,7 @@ pub const ALL: &[Family] = &[
     sockets::FAMILY,
     samples::FAMILY,
     bad_input::FAMILY,
+    misuse::FAMILY,
     attacks::FAMILY,
     fallbacks::FAMILY,
     budget::FAMILY,

@@ -40,8 +40,10 @@ impl Command for Kill {
     fn run(self, context: &Context) -> Outcome {
         let kill = |runtime: &Runtime, id: &str| -> Result<(), Failure> {
             let container = runtime.container(id)?;
+            // An engine passes what it was not given so.
+            let name = if self.signal.is_empty() { "SIGTERM" } else { &self.signal };
             let unknown = || Failure::new(format!("unknown signal \"{}\"", self.signal));
-            let signal = signals::number(&self.signal).ok_or_else(unknown)?;
+            let signal = signals::number(name).ok_or_else(unknown)?;
             context.log.notices(&container.kill(signal, self.all)?);
             Ok(())
         };

@@ -89,7 +89,10 @@ fn parse_relaxed<T: DeserializeOwned>(
             None => Ok((document, notices)),
             Some(wrong) => Err(wrong),
         },
-        Err(error) => Err(wrong_value(&error, &relaxed, &places)),
+        // Of an array in the place of an object the parser tells its length only.
+        Err(error) => {
+            Err(objects::check(raw, base).unwrap_or_else(|| wrong_value(&error, &relaxed, &places)))
+        }
     }
 }
 
