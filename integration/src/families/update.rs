@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::bundle::Bundle;
 use crate::cgroups::{needs, read};
 use crate::container::Container;
-use crate::context::{Context, Layout};
-use crate::outcome::Outcome;
+use crate::context::{Context, Kind, Layout};
+use crate::outcome::{Outcome, Stop};
 use crate::process::Done;
 use crate::{check, check_eq, family};
 
@@ -29,6 +29,7 @@ family!("update":
     wrong_values_are_refused,
     dry_run_shows_and_changes_nothing,
     later_update_knows_of_the_earlier,
+    weight_besides_idle_is_told_to_be_ignored,
     zeros_leave_limits_as_they_are,
 );
 
@@ -270,5 +271,21 @@ fn zeros_leave_limits_as_they_are(ctx: &Context) -> Outcome {
         let max = format!("{quota} 50000");
         holds(&c, ctx, "cpu", [("cpu.cfs_quota_us", &quota), ("cpu.max", &max)])?;
     }
+    Ok(())
+}
+
+fn weight_besides_idle_is_told_to_be_ignored(ctx: &Context) -> Outcome {
+    if ctx.kind != Kind::Tare {
+        return Err(Stop::skip("runc says so below systemd only, and crun nothing"));
+    }
+    needs(ctx.layout, "cpu")?;
+    let c = running(ctx, json!({"cpu": {"shares": 100}}))?;
+    let done = update(&c, ctx, &["--cpu-share", "200", "--cpu-idle", "1"])?;
+    if done.code != 0 && done.stderr.contains("cpu.idle") {
+        return Err(Stop::skip("this kernel has no cpu.idle here"));
+    }
+    done.ok()?.says(&["unable to apply both"])?;
+    let done = update(&c, ctx, &["--cpu-share", "200", "--cpu-idle", "0"])?.ok()?;
+    check_eq!(done.stderr, "", "stderr");
     Ok(())
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use fixture::{BUSYBOX, Fixture, script};
 use runtime_core::{
-    Container, CreateOptions, Error, ErrorKind, ExecOptions, ExitStatus, Result, Runtime,
+    Container, CreateOptions, Error, ErrorKind, ExecOptions, ExitStatus, Result, Runtime, Update,
+    resources_from_json,
 };
 use serde_json::{Value, json};
 
@@ -262,4 +263,106 @@ fn resctrl_must_be_mounted() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(error.pointer(), Some("/linux/intelRdt"));
     assert!(error.to_string().contains("mount -t resctrl"), "{error}");
+}
+
+fn update(resources: &str, l3: Option<&str>, mb: Option<&str>) -> Update {
+    Update {
+        resources: resources_from_json(resources.as_bytes()).unwrap(),
+        l3_cache_schema: l3.map(str::to_owned),
+        mem_bw_schema: mb.map(str::to_owned),
+    }
+}
+
+#[test]
+fn update_writes_the_schemata_of_the_containers_group() {
+    let Some(world) = World::new("update") else { return };
+    let group = world.group("gold", SCHEMATA);
+    let container = world.create("update", json!({"closID": "gold"})).unwrap();
+    container.update(&update("{}", Some("L3:0=3"), None)).unwrap();
+    assert_eq!(text(group.join("schemata")), "L3:0=3\n");
+    container.update(&update("{}", None, Some("MB:0=30;1=40"))).unwrap();
+    assert_eq!(text(group.join("schemata")), "MB:0=30;1=40\n");
+    container.update(&update("{}", Some("L3:0=1;1=7"), Some("MB:0=50"))).unwrap();
+    assert_eq!(text(group.join("schemata")), "L3:0=1;1=7\nMB:0=50\n");
+    assert_eq!(text(world.tree.join("schemata")), SCHEMATA, "that of the root");
+    // Limits of the cgroup alone leave it as it is.
+    container.update(&update(r#"{"pids": {"limit": 50}}"#, None, None)).unwrap();
+    assert_eq!(text(group.join("schemata")), "L3:0=1;1=7\nMB:0=50\n");
+    container.delete(true).unwrap();
+}
+
+#[test]
+fn failed_update_puts_the_schemata_back() {
+    let Some(world) = World::new("undone") else { return };
+    let group = world.group("gold", SCHEMATA);
+    let container = world.create("undone", json!({"closID": "gold"})).unwrap();
+    let impossible = r#"{"cpu": {"cpus": "100000"}}"#;
+    container.update(&update(impossible, Some("L3:0=3"), None)).map(drop).unwrap_err();
+    let lines = |text: String| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    assert_eq!(lines(text(group.join("schemata"))), lines(SCHEMATA.to_owned()));
+    container.delete(true).unwrap();
+}
+
+#[test]
+fn update_needs_a_container_with_a_group() {
+    let Some(world) = World::new("groupless") else { return };
+    let config = world.fixture.config("groupless", "exec busybox sleep 1000");
+    let bundle = world.fixture.bundle("groupless", &config);
+    let container = world.runtime.create("groupless", &bundle, CreateOptions::default()).unwrap();
+    for (l3, mb) in [(Some("L3:0=1"), None), (None, Some("MB:0=50"))] {
+        let error = container.update(&update("{}", l3, mb)).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("Intel RDT"), "{error}");
+    }
+    container.delete(true).unwrap();
+}
+
+#[test]
+fn events_have_the_numbers_of_the_group_and_of_its_monitoring() {
+    let Some(world) = World::new("events") else { return };
+    let group = world.group("gold", "    MB:0= 50;1=100\n    L3:0=00003;1=007ff\n");
+    let put = |path: PathBuf, text: &str| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    for (name, text) in [
+        ("L3/cbm_mask", "7ff\n"),
+        ("L3/min_cbm_bits", "1\n"),
+        ("L3/num_closids", "16\n"),
+        ("MB/bandwidth_gran", "10\n"),
+        ("MB/delay_linear", "1\n"),
+        ("MB/min_bandwidth", "10\n"),
+        ("MB/num_closids", "8\n"),
+        ("L3_MON/mon_features", "llc_occupancy\nmbm_total_bytes\nmbm_local_bytes\n"),
+    ] {
+        put(world.tree.join("info").join(name), text);
+    }
+    let container = world.create("events", json!({"closID": "gold"})).unwrap();
+    for (cache, total, local, held) in
+        [("mon_L3_00", "1000\n", "400\n", "65536\n"), ("mon_L3_01", "Unavailable\n", "7\n", "0\n")]
+    {
+        let data = group.join("mon_data").join(cache);
+        put(data.join("mbm_total_bytes"), total);
+        put(data.join("mbm_local_bytes"), local);
+        put(data.join("llc_occupancy"), held);
+    }
+    let stats = serde_json::to_value(container.stats().unwrap()).unwrap();
+    let wanted = json!({
+        "l3_cache_info": {"cbm_mask": "7ff", "min_cbm_bits": 1, "num_closids": 16},
+        "l3_cache_schema_root": "L3:0=007ff;1=007ff",
+        "l3_cache_schema": "L3:0=00003;1=007ff",
+        "mem_bw_info": {
+            "bandwidth_gran": 10, "delay_linear": 1, "min_bandwidth": 10, "num_closids": 8,
+        },
+        "mem_bw_schema_root": "MB:0=100;1=100",
+        "mem_bw_schema": "MB:0= 50;1=100",
+        "schemata": ["MB:0= 50;1=100", "L3:0=00003;1=007ff"],
+        "mbm_stats": [
+            {"mbm_total_bytes": 1000, "mbm_local_bytes": 400},
+            {"mbm_total_bytes": 0, "mbm_local_bytes": 7},
+        ],
+        "cmt_stats": [{"llc_occupancy": 65536}, {"llc_occupancy": 0}],
+    });
+    assert_eq!(stats["intel_rdt"], wanted);
+    container.delete(true).unwrap();
 }

@@ -37,9 +37,15 @@ impl Container {
         directory.lock(PATIENCE)?;
         let record = directory.load()?;
         let change = decide(&directory, &record, update)?;
-        change.cgroup.update(&change.writes)?;
-        if let Some(group) = record.resctrl.as_ref().filter(|_| !change.schemata.is_empty()) {
-            resctrl::write(&group.path, &change.schemata)?;
+        let group = record.resctrl.as_ref().filter(|_| !change.schemata.is_empty());
+        let before = match group {
+            Some(group) => resctrl::exchange(&group.path, &change.schemata)?,
+            None => Vec::new(),
+        };
+        if let Err(error) = change.cgroup.update(&change.writes) {
+            // What cannot be put back is told of by the first failure.
+            let _ = group.map(|group| resctrl::write(&group.path, &before));
+            return Err(error);
         }
         directory.save_resources(&change.resources)?;
         Ok(change.notices)
@@ -72,7 +78,21 @@ fn decide(directory: &Directory, record: &Record, update: &Update) -> Result<Cha
     let resources = changed(&before(directory, &spec)?, &update.resources)?;
     let limits = cgroup.limits(&resources)?;
     let writes = concerned(limits.writes, &update.resources)?;
-    Ok(Change { cgroup, writes, resources, schemata, notices: limits.notices })
+    let mut notices = limits.notices;
+    notices.extend(weight_of_idle(&update.resources));
+    Ok(Change { cgroup, writes, resources, schemata, notices })
+}
+
+/// What is idle has no weight besides. The words are runc's.
+fn weight_of_idle(asked: &LinuxResources) -> Option<Notice> {
+    let unified = |name: &str| asked.unified().as_ref().and_then(|unified| unified.get(name));
+    let cpu = asked.cpu().as_ref();
+    let weight = cpu.is_some_and(|cpu| cpu.shares().is_some_and(|shares| shares != 0))
+        || unified("cpu.weight").is_some();
+    let idle = cpu.is_some_and(|cpu| cpu.idle() == Some(1))
+        || unified("cpu.idle").is_some_and(|value| value.trim() == "1");
+    let text = "unable to apply both a weight of CPU time and idle: the weight is ignored";
+    (weight && idle).then(|| Notice::new("/cpu", text))
 }
 
 /// As earlier updates left them, or else as the container was created.

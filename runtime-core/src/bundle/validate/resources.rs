@@ -59,7 +59,7 @@ fn device(rule: &LinuxDeviceCgroup, index: usize, faults: &mut Faults) {
     if access.is_empty() {
         let message = format!("device access at {index} field cannot be empty");
         faults.add(member(&base(), "access"), message, "use a selection of rwm");
-    } else if access.contains(|c| !"rwm".contains(c)) {
+    } else if !access.contains(|c| "rwm".contains(c)) {
         let message = format!("invalid device access {access:?}");
         faults.add(member(&base(), "access"), message, "use a selection of rwm");
     }
@@ -156,11 +156,11 @@ mod tests {
         assert_eq!(
             resources(
                 r#"{"devices":[{"allow":false,"access":"rwm"},{"allow":true},
-                    {"allow":true,"type":"p","major":-2,"access":"rx"}]}"#
+                    {"allow":true,"type":"p","major":-2,"access":"x"}]}"#
             ),
             [
                 "/linux/resources/devices/1/access: device access at 1 field cannot be empty",
-                "/linux/resources/devices/2/access: invalid device access \"rx\"",
+                "/linux/resources/devices/2/access: invalid device access \"x\"",
                 "/linux/resources/devices/2/type: invalid cgroup device type \"p\"",
                 "/linux/resources/devices/2/major: major number is out of range",
             ]

@@ -63,6 +63,15 @@ pub(super) fn compare(group: &Path, schemata: &[String]) -> Result<()> {
     }
 }
 
+/// Writes the lines, and gives those that were there.
+pub(crate) fn exchange(group: &Path, schemata: &[String]) -> Result<Vec<String>> {
+    let path = group.join("schemata");
+    let before =
+        fs::read_to_string(&path).map_err(|error| Error::io("read", &error).path(&path))?;
+    write(group, schemata)?;
+    Ok(before.lines().map(|line| line.trim().to_owned()).collect())
+}
+
 /// Writes all lines at once: the kernel takes them in order.
 pub(crate) fn write(group: &Path, schemata: &[String]) -> Result<()> {
     let text: String = schemata.iter().flat_map(|line| [line, "\n"]).collect();

@@ -77,16 +77,19 @@ impl Access {
     }
 
     fn parse(text: &str, field: &str) -> Result<Self> {
-        text.chars().try_fold(Self(0), |access, letter| match letter {
-            'r' => Ok(access.or(Self::READ)),
-            'w' => Ok(access.or(Self::WRITE)),
-            'm' => Ok(access.or(Self::MKNOD)),
-            _ => Err(Error::config(
-                pointer(&format!("{field}/access")),
-                format!("invalid device access {text:?}"),
-            )
-            .hint("access is made of the letters r, w and m")),
-        })
+        let access = text.chars().fold(Self(0), |access, letter| match letter {
+            'r' => access.or(Self::READ),
+            'w' => access.or(Self::WRITE),
+            'm' => access.or(Self::MKNOD),
+            // A warning has told of it.
+            _ => access,
+        });
+        if access.is_empty() && !text.is_empty() {
+            let place = pointer(&format!("{field}/access"));
+            return Err(Error::config(place, format!("invalid device access {text:?}"))
+                .hint("access is made of the letters r, w and m"));
+        }
+        Ok(access)
     }
 }
 

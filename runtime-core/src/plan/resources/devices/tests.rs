@@ -177,7 +177,7 @@ fn a_denial_takes_back_the_narrower_rules_it_covers() {
 fn malformed_rules_name_their_place() {
     for (rule, place, says) in [
         (json!({"allow": true, "type": "c"}), "0/access", "device access at 0 field"),
-        (json!({"allow": true, "access": "rx"}), "0/access", "invalid device access"),
+        (json!({"allow": true, "access": "x"}), "0/access", "invalid device access"),
         (json!({"allow": true, "type": "p", "access": "r"}), "0/type", "FIFO"),
         (json!({"allow": true, "major": -2, "access": "r"}), "0/major", "no device number"),
         (json!({"allow": true, "minor": 1i64 << 32, "access": "r"}), "0/minor", "no device number"),
