@@ -50,6 +50,9 @@ pub enum ErrorKind {
     /// A hook failed.
     #[error("hook failed")]
     Hook,
+    /// criu could not checkpoint or restore.
+    #[error("criu failed")]
+    Criu,
     /// A wait reached its deadline.
     #[error("timed out")]
     Timeout,
@@ -142,7 +145,7 @@ impl Error {
         self
     }
 
-    /// What else the kernel said of it.
+    /// What else the kernel, or the program that was asked, said of it.
     #[must_use]
     pub(crate) fn saying(mut self, words: impl Into<String>) -> Self {
         self.0.said = Some(words.into());
@@ -187,6 +190,11 @@ impl Error {
     /// The path the operation was about.
     pub fn file(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    /// What the kernel, or the program that was asked, said of it.
+    pub fn words(&self) -> Option<&str> {
+        self.0.said.as_deref()
     }
 
     /// The JSON pointer into config.json of the cause.

@@ -34,10 +34,12 @@ pub use error::{Error, ErrorKind, Notice, Result, errno_text};
 pub use features::{Features, features};
 pub use host::cgroup::LimitChange;
 pub use lifecycle::{
-    CgroupDriver, Container, CreateOptions, Event, Events, ExecCommand, ExecOptions, ExecProcess,
-    ExitStatus, Process, Runtime, StartOptions, Stats, Update,
+    CgroupDriver, CheckpointOptions, Container, CreateOptions, Event, Events, ExecCommand,
+    ExecOptions, ExecProcess, ExitStatus, Process, RestoreOptions, Runtime, StartOptions, Stats,
+    Update,
 };
 pub use plan::Plan;
+pub use plan::criu::{CgroupsMode, CriuSwitches, DumpSwitches, NetworkLock, RestoreSwitches};
 pub use state::{State, Status};
 pub use sys::tty::{set_window_size, window_size};
 pub use trace::{Lane, Span, Trace};

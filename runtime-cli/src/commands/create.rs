@@ -91,7 +91,7 @@ impl NewOptions {
     }
 }
 
-fn wants_terminal(bundle: &Bundle) -> bool {
+pub(super) fn wants_terminal(bundle: &Bundle) -> bool {
     let process = bundle.spec().process().as_ref();
     process.and_then(|process| process.terminal()).unwrap_or(false)
 }

@@ -1,7 +1,9 @@
 //! The commands: one file each, a table of them, and the way from the words of
 //! the command line to one of them.
 
+mod checkpoint;
 mod create;
+mod criu;
 mod delete;
 mod doctor;
 mod events;
@@ -16,6 +18,7 @@ mod mounts;
 mod pause;
 mod plan;
 mod ps;
+mod restore;
 mod resume;
 mod run;
 mod spec;
@@ -104,6 +107,7 @@ const fn entry<T: Command>() -> Entry {
 }
 
 const TABLE: &[Entry] = &[
+    entry::<checkpoint::Checkpoint>(),
     entry::<create::Create>(),
     entry::<delete::Delete>(),
     entry::<doctor::Doctor>(),
@@ -116,6 +120,7 @@ const TABLE: &[Entry] = &[
     entry::<pause::Pause>(),
     entry::<plan::Plan>(),
     entry::<ps::Ps>(),
+    entry::<restore::Restore>(),
     entry::<resume::Resume>(),
     entry::<run::Run>(),
     entry::<spec::Spec>(),

@@ -71,7 +71,7 @@ impl Run {
 
 /// Deletes what is left of `container`. Its process has ended with a code of its
 /// own, which a failure here must not hide.
-fn delete(context: &Context, container: &Container) {
+pub(super) fn delete(context: &Context, container: &Container) {
     match container.delete(true) {
         Ok(notices) => context.log.notices(&notices),
         Err(error) => {

@@ -548,7 +548,7 @@ pub(crate) fn note(trace: &Trace, step: Option<&Step>, time: u64) {
 }
 
 /// The pid in decimal, without a newline, under its name only when complete.
-fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let name = path.file_name().ok_or_else(|| {
         Error::new(ErrorKind::InvalidArgument, "the pid file's path names no file").path(path)
     })?;

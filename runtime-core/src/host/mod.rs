@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub(crate) mod channel;
+pub(crate) mod criu;
 pub(crate) mod execute;
 pub(crate) mod facts;
 pub(crate) mod hooks;
@@ -20,3 +21,4 @@ pub(crate) mod systemd;
 mod trees;
 pub(crate) mod unmount;
 mod user_namespace;
+mod walk;

@@ -63,7 +63,7 @@ impl Runtime {
         }
     }
 
-    fn decide(
+    pub(super) fn decide(
         &self,
         id: &str,
         bundle: &Bundle,
@@ -177,7 +177,7 @@ pub(super) fn patience(plan: &Plan) -> Option<Duration> {
     (!any).then_some(PATIENCE)
 }
 
-fn record(id: &str, bundle: &Bundle, plan: &Plan, options: &CreateOptions) -> Record {
+pub(super) fn record(id: &str, bundle: &Bundle, plan: &Plan, options: &CreateOptions) -> Record {
     let spec = bundle.spec();
     let namespaces =
         spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The life of a container: one file a verb, each a list of steps.
 
+mod checkpoint;
 mod create;
 mod delete;
 mod events;
@@ -9,6 +10,7 @@ mod mounts;
 mod options;
 mod pause;
 mod process;
+mod restore;
 mod start;
 mod stats;
 mod status;
@@ -16,7 +18,8 @@ mod update;
 
 pub use events::{Event, Events};
 pub use options::{
-    CgroupDriver, CreateOptions, ExecCommand, ExecOptions, ExecProcess, StartOptions, Update,
+    CgroupDriver, CheckpointOptions, CreateOptions, ExecCommand, ExecOptions, ExecProcess,
+    RestoreOptions, StartOptions, Update,
 };
 pub use process::{ExitStatus, Process};
 pub use stats::Stats;

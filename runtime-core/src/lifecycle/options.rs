@@ -1,8 +1,10 @@
 //! What a caller may ask of a call, besides the configuration.
 
+use crate::plan::criu::{CriuSwitches, DumpSwitches, RestoreSwitches};
 use oci_spec::runtime::{LinuxResources, Process};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Who makes cgroups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +80,72 @@ pub struct ExecOptions {
     pub ignore_paused: bool,
     /// Sub-cgroups of the container's to run in: `PATH`, or `CONTROLLER[,…]:PATH` on v1.
     pub cgroup: Vec<String>,
+}
+
+/// Options of `checkpoint`.
+#[derive(Debug)]
+pub struct CheckpointOptions {
+    /// Where the images go; it is made where it is missing.
+    pub image_path: PathBuf,
+    /// Where criu logs and works; the images' directory when absent.
+    pub work_path: Option<PathBuf>,
+    /// What is chosen as for a restore.
+    pub switches: CriuSwitches,
+    /// What is chosen for a checkpoint alone.
+    pub dump: DumpSwitches,
+    /// With lazy pages: gets a zero byte once pages are served.
+    pub status: Option<OwnedFd>,
+    /// How long criu may do nothing before it is killed.
+    pub patience: Duration,
+}
+
+/// Options of `restore`.
+#[derive(Debug)]
+pub struct RestoreOptions {
+    /// Where the images are.
+    pub image_path: PathBuf,
+    /// Where criu logs and works; the images' directory when absent.
+    pub work_path: Option<PathBuf>,
+    /// What is chosen as for a checkpoint.
+    pub switches: CriuSwitches,
+    /// What is chosen for a restore alone.
+    pub restore: RestoreSwitches,
+    /// How long criu may do nothing before it is killed.
+    pub patience: Duration,
+    /// What a restore has in common with `run`. Descriptors beyond the standard streams are
+    /// not handed on.
+    pub create: CreateOptions,
+}
+
+impl CheckpointOptions {
+    /// How long criu may do nothing, unless another time is chosen.
+    pub const PATIENCE: Duration = Duration::from_secs(120);
+
+    /// A plain checkpoint into `image_path`, after which the container is gone.
+    pub fn new(image_path: impl Into<PathBuf>) -> Self {
+        Self {
+            image_path: image_path.into(),
+            work_path: None,
+            switches: CriuSwitches::default(),
+            dump: DumpSwitches::default(),
+            status: None,
+            patience: Self::PATIENCE,
+        }
+    }
+}
+
+impl RestoreOptions {
+    /// A plain restore from `image_path`.
+    pub fn new(image_path: impl Into<PathBuf>) -> Self {
+        Self {
+            image_path: image_path.into(),
+            work_path: None,
+            switches: CriuSwitches::default(),
+            restore: RestoreSwitches::default(),
+            patience: CheckpointOptions::PATIENCE,
+            create: CreateOptions::default(),
+        }
+    }
 }
 
 /// What `update` changes. What is left out stays as it is.

@@ -47,6 +47,11 @@ impl Process {
         Self { pid, pidfd, console: None, notices: Vec::new() }
     }
 
+    pub(super) fn with_console(mut self, console: Option<OwnedFd>) -> Self {
+        self.console = console;
+        self
+    }
+
     pub(super) fn with_notices(mut self, notices: Vec<Notice>) -> Self {
         self.notices = notices;
         self

@@ -19,6 +19,9 @@ pub(super) const SECCOMP_PROGRAM: &str = "run.oci.seccomp_bpf_data";
 /// Any value but `0`: a system call that no architecture has is an error.
 pub(super) const SECCOMP_FAIL_UNKNOWN: &str = "run.oci.seccomp_fail_unknown_syscall";
 
+/// A file of options for criu; none when it is empty.
+pub(super) const CRIU_CONFIG: &str = "org.criu.config";
+
 /// The value of the annotation `name`.
 pub(super) fn value<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
     spec.annotations().as_ref()?.get(name).map(String::as_str)

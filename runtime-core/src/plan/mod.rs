@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod cgroup;
 pub mod clone_flags;
 mod container;
+pub mod criu;
 pub mod devices;
 mod enter;
 pub mod environment;

@@ -466,5 +466,5 @@ fn execute(plan: &mut Plan, program: &Program<'_>, environment: Environment) {
 }
 
 /// Where a container finds its notification socket.
-pub(super) const NOTIFY_DIRECTORY: &str = "/run/notify";
+pub(in crate::plan) const NOTIFY_DIRECTORY: &str = "/run/notify";
 const NOTIFY_INSIDE: &str = "/run/notify/notify.sock";

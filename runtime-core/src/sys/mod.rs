@@ -2,6 +2,7 @@
 //! host side.
 
 pub mod bpf;
+pub(crate) mod child;
 pub mod fd;
 pub(crate) mod mount;
 pub mod pidfd;

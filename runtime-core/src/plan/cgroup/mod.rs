@@ -10,7 +10,7 @@ pub mod systemd;
 
 pub(super) use disabled::do_without;
 pub(crate) use layout::DEFAULT_BASE;
-pub(super) use layout::unescape;
+pub(in crate::plan) use layout::unescape;
 pub use layout::{Hierarchy, Layout, LayoutFinder, Mode};
 pub use ops::{CgroupOp, CgroupPlan, CgroupRequest, Part, SystemdRequest};
 pub(super) use owner::owner;
