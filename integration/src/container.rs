@@ -22,6 +22,7 @@ pub struct Container<'c> {
     pub dir: PathBuf,
     /// The container's id.
     pub id: String,
+    rootfs: PathBuf,
     /// The configuration as it was written.
     pub config: Value,
     pid: Cell<Option<i32>>,
@@ -35,6 +36,7 @@ impl<'c> Container<'c> {
         let Bundle { dir, id, config, .. } = bundle;
         Self {
             ctx,
+            rootfs: dir.join("rootfs"),
             dir,
             id,
             config,
@@ -45,9 +47,18 @@ impl<'c> Container<'c> {
         }
     }
 
+    /// Another container of the same root file system, with a cgroup of its own.
+    pub fn as_another(&self, ctx: &'c Context) -> Outcome<Self> {
+        let mut bundle = Bundle::from_config(ctx, self.config.clone())?;
+        bundle.config["root"]["path"] = self.rootfs().to_string_lossy().into();
+        let mut other = bundle.container()?;
+        other.rootfs = self.rootfs();
+        Ok(other)
+    }
+
     /// The root file system's directory.
     pub fn rootfs(&self) -> PathBuf {
-        self.dir.join("rootfs")
+        self.rootfs.clone()
     }
 
     /// Where the pid of init is written.
@@ -77,6 +88,16 @@ impl<'c> Container<'c> {
         let done = running.done()?;
         self.pid.set(self.read_pid());
         Ok(done)
+    }
+
+    /// Runs a `restore` and remembers what it brought back in the place of what has ended.
+    pub fn finish_restore(&self, run: Run) -> Outcome<Done> {
+        if let Some(pid) = self.pid.get() {
+            // The process that was saved.
+            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+        }
+        self.exit.set(None);
+        self.finish_create(run)
     }
 
     /// `create`, which must succeed.

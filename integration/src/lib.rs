@@ -10,6 +10,7 @@ pub mod console;
 pub mod container;
 pub mod context;
 pub mod cri;
+pub mod criu;
 pub mod differences;
 pub mod document;
 pub mod every;

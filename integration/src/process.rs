@@ -87,6 +87,18 @@ impl Run {
         self
     }
 
+    /// Gives the program its standard streams; `Done` then has no output.
+    #[must_use]
+    pub fn stdio(
+        mut self,
+        input: impl Into<Stdio>,
+        output: impl Into<Stdio>,
+        errors: impl Into<Stdio>,
+    ) -> Self {
+        self.command.stdin(input).stdout(output).stderr(errors);
+        self
+    }
+
     /// Gives one descriptor as all three standard ones; `Done` then has no output.
     pub fn terminal(mut self, tty: &File) -> Outcome<Self> {
         self.command.stdin(tty.try_clone()?).stdout(tty.try_clone()?).stderr(tty.try_clone()?);

@@ -6,6 +6,10 @@ pub mod bad_input;
 pub mod budget;
 pub mod cgroup_mounts;
 pub mod cgroups;
+pub mod checkpoint;
+pub mod checkpoint_faults;
+pub mod checkpoint_host;
+pub mod checkpoint_memory;
 pub mod copy_up;
 pub mod crash;
 pub mod crun_options;
@@ -90,6 +94,10 @@ pub const ALL: &[Family] = &[
     systemd_limits::FAMILY,
     terminal::FAMILY,
     update::FAMILY,
+    checkpoint::FAMILY,
+    checkpoint_memory::FAMILY,
+    checkpoint_host::FAMILY,
+    checkpoint_faults::FAMILY,
     events::FAMILY,
     sockets::FAMILY,
     samples::FAMILY,

@@ -65,6 +65,9 @@ pub(crate) struct Record {
     /// How many descriptors beyond the standard streams its process was given.
     #[serde(default)]
     pub(crate) handed_on: u32,
+    /// Whether criu is bringing it back, in a cgroup that was made for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) restoring: bool,
     /// How many steps its plan had.
     pub(crate) steps: usize,
     /// 0 as long as there is none.

@@ -203,6 +203,7 @@ pub(super) fn record(id: &str, bundle: &Bundle, plan: &Plan, options: &CreateOpt
         own_pids: namespaces.creates(plan::clone_flags::CLONE_NEWPID),
         no_new_keyring: options.no_new_keyring,
         handed_on: handed_on(options.inherit_fds, &options.fds),
+        restoring: false,
         steps: plan.steps.len(),
         pid: 0,
         start_time: 0,

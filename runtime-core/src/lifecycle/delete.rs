@@ -150,9 +150,10 @@ fn reap(record: &Record) {
 }
 
 /// A creation that was cut short may have named a cgroup that others use: only
-/// our own init can have been there, and it has ended or is about to.
+/// our own init can have been there, and it has ended or is about to. A restore that was
+/// cut short has made it, and may have left processes that wait for a criu that is gone.
 fn remove_cgroup(cgroup: &LiveCgroup, record: &Record) -> Result<()> {
-    if record.phase == Phase::Creating {
+    if record.phase == Phase::Creating && !record.restoring {
         let deadline = Instant::now() + PATIENCE;
         // Frozen, init would never notice that its creator is gone.
         if cgroup.is_frozen()? {

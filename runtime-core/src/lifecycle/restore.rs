@@ -32,6 +32,9 @@ impl Runtime {
             criu::version(options.patience).context(|| "CRIU version check failed".to_owned())?;
         let images = Images::open(&options.image_path)?;
         let streams = images.load_streams()?;
+        if !options.switches.lazy_pages {
+            images.check_pages()?;
+        }
         let work = options.work_path.as_deref().map(WorkDirectory::make).transpose()?;
         let directory = Directory::create(self.root(), id)?;
         let mut record = record(id, bundle, &plan, &options.create);

@@ -173,6 +173,18 @@ pub(crate) fn print_forever() {
     }
 }
 
+/// Locks a file for as long as this process lives, unless somebody has it locked.
+pub(crate) fn lock(path: &str) -> Value {
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    match file.map(|file| (file.try_lock(), file)) {
+        Ok((locked, file)) => {
+            std::mem::forget(file);
+            json!({"locked": locked.is_ok()})
+        }
+        Err(error) => json!({"failed": error.to_string()}),
+    }
+}
+
 /// Sends a signal to this process; one that is ignored does nothing.
 pub(crate) fn raise(number: u64) {
     let signal = i32::try_from(number).ok().and_then(|n| Signal::try_from(n).ok());

@@ -63,6 +63,7 @@ fn run(name: &str, args: &[String]) -> Result<u8, String> {
         "say" => println!("{}", args.join(" ")),
         "sleep" => std::thread::sleep(std::time::Duration::from_millis(number(args, 0)?)),
         "children" => actions::children(number(args, 0)?)?,
+        "lock" => print(&actions::lock(arg(args, 0)?)),
         "raise" => actions::raise(number(args, 0)?),
         "spy" => print(&actions::spy(number(args, 0)?)),
         "notify" => print(&actions::notify(arg(args, 0)?)),

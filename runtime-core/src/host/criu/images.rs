@@ -76,6 +76,11 @@ impl Images {
         &self.0
     }
 
+    /// Refuses images whose memory is not all there.
+    pub(crate) fn check_pages(&self) -> Result<()> {
+        super::pages::check(&self.0.path)
+    }
+
     /// Refuses a parent that there is not: `parent` is relative to the images.
     pub(crate) fn check_parent(&self, parent: &Path) -> Result<()> {
         let refuse = |text: String| Err(Error::new(ErrorKind::InvalidArgument, text));
@@ -128,7 +133,7 @@ impl Images {
     }
 }
 
-fn no_checkpoint(path: &Path, why: &str) -> Error {
+pub(super) fn no_checkpoint(path: &Path, why: &str) -> Error {
     let text = format!("{} holds no checkpoint of a container: {why}", path.display());
     Error::new(ErrorKind::InvalidArgument, text)
         .hint("name the directory that `checkpoint` has written with --image-path")

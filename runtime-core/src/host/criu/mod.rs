@@ -2,6 +2,7 @@
 
 mod images;
 mod log;
+mod pages;
 mod places;
 mod progress;
 mod restoration;

@@ -1,8 +1,12 @@
 //! Whether criu gets on. It may take as long as the memory is large, and says nothing
-//! meanwhile; but its log grows, or its processes use the processor or touch memory.
+//! meanwhile; but its log grows, or its processes read, write or touch memory. That they use
+//! the processor is no sign.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// No log is longer, unless criu goes round in circles.
+const LONGEST_LOG: u64 = 512 << 20;
 
 /// What is looked at from time to time.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl Progress {
             self.seen = now;
             self.note();
         }
-        self.since.elapsed() >= self.patience
+        self.since.elapsed() >= self.patience || now.0 > LONGEST_LOG
     }
 
     pub(super) fn patience(&self) -> Duration {
@@ -45,15 +49,20 @@ impl Progress {
     }
 }
 
-/// Page faults and processor time of a process, as /proc/PID/stat has them (proc(5)).
+/// Page faults of a process, and bytes that it has read and written (proc(5)).
 fn work(pid: i32) -> u64 {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let after_name = text.rsplit_once(')').map_or("", |(_, after)| after);
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    // The state is field 3; minflt, majflt, utime and stime are 10, 12, 14 and 15.
-    let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok());
-    [10, 12, 14, 15].into_iter().filter_map(number).fold(0, u64::wrapping_add)
+    let text = |file| {
+        let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let stat = text("stat");
+    let after_name = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    // The state is field 3; minflt and majflt are 10 and 12.
+    let faults = [10, 12].map(|field| after_name.split_whitespace().nth(field - 3));
+    let io = text("io");
+    let bytes = io.lines().filter(|line| line.contains("char:") || line.contains("_bytes:"));
+    let numbers = faults.into_iter().chain(bytes.map(|line| line.split_whitespace().nth(1)));
+    numbers.flatten().filter_map(|text| text.parse::<u64>().ok()).fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]

@@ -136,6 +136,8 @@ impl<'a> Restoration<'a> {
         let service = self.service.take().ok_or_else(missing)?;
         if let Some(live) = &self.cgroup {
             live.join(service.pid())?;
+            self.record.restoring = true;
+            self.directory.save(self.record)?;
         }
         opts.cg_root = cgroup_roots(service.pid())?;
         let mut directories = service.directories();
@@ -278,6 +280,7 @@ impl<'a> Restoration<'a> {
         self.record.pid = pid;
         self.record.start_time = stat.start_time;
         self.record.phase = Phase::Created;
+        self.record.restoring = false;
         self.directory.save(self.record)
     }
 

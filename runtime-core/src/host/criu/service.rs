@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+/// How many steps a dump or a restore has at most.
+const MOST_STEPS: u32 = 1000;
+
 /// More than criu ever says at once.
 const LARGEST: usize = 64 << 10;
 
@@ -132,6 +135,7 @@ impl Service {
     ) -> Result<Response> {
         self.say(request)?;
         let mut failure = None;
+        let mut steps = 0;
         let response = loop {
             let (response, attached) = match self.hear() {
                 Ok(heard) => heard,
@@ -139,6 +143,10 @@ impl Service {
             };
             if response.kind != kind::NOTIFY {
                 break response;
+            }
+            steps += 1;
+            if steps > MOST_STEPS {
+                return Err(self.failed("criu comes to no end".to_owned()));
             }
             let notify = response.notify.unwrap_or_default();
             self.workers.extend(notify.pid.filter(|pid| !self.workers.contains(pid)));
@@ -191,14 +199,18 @@ impl Service {
         }
     }
 
-    fn say(&self, request: &Request) -> Result<()> {
-        let flags = MsgFlags::MSG_NOSIGNAL;
-        match send(self.socket.as_raw_fd(), &request.encode_to_vec(), flags) {
-            Ok(_) => Ok(()),
-            Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => {
-                Err(self.failed("criu has ended without an answer".to_owned()))
+    fn say(&mut self, request: &Request) -> Result<()> {
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        let bytes = request.encode_to_vec();
+        loop {
+            match send(self.socket.as_raw_fd(), &bytes, flags) {
+                Ok(_) => return Ok(()),
+                Err(nix::Error::EAGAIN) => self.wait(Waiting::Room)?,
+                Err(nix::Error::EPIPE | nix::Error::ECONNRESET) => {
+                    return Err(self.failed("criu has ended without an answer".to_owned()));
+                }
+                Err(errno) => return Err(Error::os("send", errno as i32)),
             }
-            Err(errno) => Err(Error::os("send", errno as i32)),
         }
     }
 
@@ -236,15 +248,16 @@ impl Service {
         self.process.wait().map_err(|error| Error::io("waitid", &error))
     }
 
-    /// Waits for a word, or for the end, for as long as criu gets on.
+    /// Waits for a word, for room for one, or for the end, for as long as criu gets on.
     fn wait(&mut self, waiting: Waiting) -> Result<()> {
         loop {
             let until = Instant::now() + self.progress.pause();
-            let on = match waiting {
-                Waiting::Word => self.socket.as_fd(),
-                Waiting::End => self.pidfd.as_fd(),
+            let (on, events) = match waiting {
+                Waiting::Word => (self.socket.as_fd(), PollFlags::POLLIN),
+                Waiting::Room => (self.socket.as_fd(), PollFlags::POLLOUT),
+                Waiting::End => (self.pidfd.as_fd(), PollFlags::POLLIN),
             };
-            match pidfd::poll_until(on, PollFlags::POLLIN, until) {
+            match pidfd::poll_until(on, events, until) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(errno) => return Err(Error::os("poll", errno as i32)),
@@ -261,6 +274,7 @@ impl Service {
 #[derive(Clone, Copy)]
 enum Waiting {
     Word,
+    Room,
     End,
 }
 

@@ -305,6 +305,43 @@ impl Version {
     }
 }
 
+/// The first record of an image of a pagemap: `pagemap_head`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PagemapHead {
+    /// The number of the file of pages.
+    #[prost(uint32, required, tag = "1")]
+    pub(crate) pages_id: u32,
+}
+
+/// Pages that follow each other: `pagemap_entry`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PagemapEntry {
+    /// How many, before criu 4.1.
+    #[prost(uint32, required, tag = "2")]
+    pub(crate) compat_nr_pages: u32,
+    /// Whether they are in the images of an earlier dump, before criu 3.
+    #[prost(bool, optional, tag = "3")]
+    pub(crate) in_parent: Option<bool>,
+    /// Where they are.
+    #[prost(uint32, optional, tag = "4")]
+    pub(crate) flags: Option<u32>,
+    /// How many.
+    #[prost(uint64, optional, tag = "5")]
+    pub(crate) nr_pages: Option<u64>,
+}
+
+impl PagemapEntry {
+    /// How many pages of these are in the file of pages.
+    pub(crate) fn present(&self) -> u64 {
+        const PRESENT: u32 = 4;
+        let here = match self.flags {
+            Some(flags) => flags & PRESENT != 0,
+            None => self.in_parent != Some(true),
+        };
+        if here { self.nr_pages.unwrap_or(self.compat_nr_pages.into()) } else { 0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
