@@ -3,6 +3,8 @@
 //! It says what is built in, whatever the kernel can. Names come from the tables
 //! that the code acts on.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::bundle::{HOOK_KINDS, SPEC_VERSION, SPEC_VERSION_MIN};
@@ -10,7 +12,10 @@ use crate::plan::{capabilities, mounts, namespaces, numa};
 use crate::seccomp::known;
 
 /// Annotations of config.json that change what is done (`docs/annotations.md`).
-const ANNOTATIONS: [&str; 2] = ["org.systemd.property.", "run.oci."];
+const ANNOTATIONS: [&str; 3] = ["org.criu.config", "org.systemd.property.", "run.oci."];
+
+/// What engines look for beyond the spec, under runc's name.
+const CHECKPOINT: (&str, &str) = ("org.opencontainers.runc.checkpoint.enabled", "true");
 
 /// The Features structure.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +32,8 @@ pub struct Features {
     pub mount_options: Vec<&'static str>,
     /// What is Linux's own.
     pub linux: Linux,
+    /// What else there is to say, by name.
+    pub annotations: BTreeMap<&'static str, &'static str>,
     /// Annotations that change what is done; one that ends in a dot is a prefix.
     pub potentially_unsafe_config_annotations: Vec<&'static str>,
 }
@@ -139,6 +146,7 @@ pub fn features() -> Features {
         hooks: HOOK_KINDS.to_vec(),
         mount_options: mounts::options::names(),
         linux: linux(),
+        annotations: BTreeMap::from([CHECKPOINT]),
         potentially_unsafe_config_annotations: ANNOTATIONS.to_vec(),
     }
 }

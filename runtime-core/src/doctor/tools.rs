@@ -1,6 +1,7 @@
 //! Programs and services that some commands need.
 
 use super::{Finding, is_root};
+use crate::host::criu::fitness;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,15 +12,31 @@ pub(super) fn check() -> Vec<Finding> {
     vec![criu(), systemd()]
 }
 
+/// By its own word, which it gives to root alone.
 fn criu() -> Finding {
     const SUBJECT: &str = "CRIU";
-    match find("criu") {
-        Some(path) => Finding::fine(AREA, SUBJECT, path.display().to_string()),
-        None => Finding::note(
+    let Some(path) = find("criu") else {
+        return Finding::note(
             AREA,
             SUBJECT,
             "not in $PATH: no checkpoint and restore",
             "install criu, if containers are to be checkpointed",
+        );
+    };
+    let path = path.display();
+    if !is_root() {
+        return Finding::fine(AREA, SUBJECT, path.to_string());
+    }
+    match fitness() {
+        Ok(version) => {
+            let (major, minor, patch) = (version / 10_000, version / 100 % 100, version % 100);
+            Finding::fine(AREA, SUBJECT, format!("{path}, version {major}.{minor}.{patch}"))
+        }
+        Err(error) => Finding::note(
+            AREA,
+            SUBJECT,
+            format!("{path}: {error}"),
+            "`criu check` tells more; no checkpoint and restore until it is content",
         ),
     }
 }

@@ -14,8 +14,12 @@ pub(crate) use restoration::{Restoration, Restored, Wanted};
 pub(crate) use service::{Service, Surroundings};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::hooks::{self, Outcome, memory_file};
 use crate::plan::criu::{OLDEST, rpc};
 use rpc::{CgroupRoot, Features, Request, kind};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long a question may take that needs no work.
@@ -32,6 +36,30 @@ pub(crate) fn version(patience: Duration) -> Result<i32> {
     }
     let text = format!("CRIU version {version} must be {OLDEST} or higher");
     Err(Error::new(ErrorKind::Unsupported, text).hint("install a newer criu"))
+}
+
+/// Which criu there is, if it says that this kernel and this user are fit for it (`criu check`).
+pub(crate) fn fitness() -> Result<i32> {
+    let version = version(SOON)?;
+    let said = memory_file()?;
+    let mut command = Command::new("criu");
+    command.arg("check").stdin(Stdio::null()).stdout(Stdio::null());
+    let errors = said.try_clone().map_err(|error| Error::io("fcntl", &error))?;
+    command.stderr(errors);
+    let unfit = match hooks::wait(command, u64::try_from(SOON.as_millis()).ok())? {
+        Outcome::Ended(status) if status.success() => return Ok(version),
+        Outcome::Ended(_) => last_line(said),
+        Outcome::TimedOut(_) => "`criu check` does not end".to_owned(),
+        Outcome::NotStarted(error) => error.to_string(),
+    };
+    Err(Error::new(ErrorKind::Unsupported, unfit))
+}
+
+fn last_line(mut said: File) -> String {
+    let mut text = Vec::new();
+    let read = said.rewind().and_then(|()| said.take(64 << 10).read_to_end(&mut text));
+    let text = read.map(|_| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+    text.lines().last().unwrap_or("`criu check` fails").to_owned()
 }
 
 /// Refuses a criu or a kernel without `wanted`.

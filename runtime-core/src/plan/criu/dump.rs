@@ -117,3 +117,87 @@ fn external_mounts(namespaces: &Namespaces, request: &Dump<'_>) -> Result<Extern
     }
     Ok(externals)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::criu::mount_table;
+    use crate::plan::criu::rpc::ExternalMount;
+
+    const CONFIG: &str = r#"{
+        "ociVersion": "1.3.0", "root": {"path": "rootfs"},
+        "annotations": {"org.criu.config": "/my.conf"},
+        "mounts": [
+            {"destination": "/data", "type": "bind", "source": "shared", "options": ["rbind"]},
+            {"destination": "/proc", "type": "proc", "source": "proc"}
+        ],
+        "linux": {
+            "namespaces": [
+                {"type": "mount"}, {"type": "network", "path": "/run/netns/a"},
+                {"type": "ipc", "path": "/proc/7/ns/ipc"}
+            ],
+            "maskedPaths": ["/proc/kcore", "/proc/scsi"]
+        }
+    }"#;
+
+    const MOUNTED: &str = "\
+        40 1 8:1 /b/rootfs / rw - ext4 /dev/vda rw\n\
+        41 40 8:1 /shared /real/data rw - ext4 /dev/vda rw\n\
+        42 41 0:30 / /real/data/below rw - tmpfs x rw\n\
+        43 40 0:40 / /proc rw - proc proc rw\n\
+        44 43 0:5 /null /proc/kcore rw - devtmpfs dev rw\n\
+        45 43 0:41 / /proc/scsi ro - tmpfs tmpfs ro\n";
+
+    fn opts(version: i32, switches: &DumpSwitches) -> Result<Opts> {
+        let spec: Spec = serde_json::from_str(CONFIG).unwrap();
+        dump(&Dump {
+            spec: &spec,
+            bundle: Path::new("/b"),
+            rootfs: Path::new("/b/rootfs"),
+            pid: 7,
+            cgroup: None,
+            mounted: &mount_table(MOUNTED),
+            destinations: &["/real/data".into(), "/proc".into()],
+            joined: &[11, 22],
+            version,
+            switches: &CriuSwitches::default(),
+            dump: switches,
+        })
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_named() {
+        let opts = opts(40_201, &DumpSwitches::default()).unwrap();
+        let mount = |key: &str, val: &str| ExternalMount { key: key.into(), val: val.into() };
+        let expected = [
+            mount("/proc/kcore", "/dev/null"),
+            mount("/real/data", "/real/data"),
+            mount("/real/data/below", "/real/data/below"),
+        ];
+        assert_eq!(opts.ext_mnt, expected);
+        // Joined in the order ipc, network; criu joins the one by its path.
+        assert_eq!(opts.external, ["net[22]:extRootNetNS"]);
+        assert_eq!(opts.config_file.as_deref(), Some("/my.conf"));
+        assert_eq!((opts.pid, opts.empty_ns), (Some(7), Some(0x4000_0000)));
+    }
+
+    #[test]
+    fn a_dump_of_memory_names_no_mounts_and_keeps_its_parent() {
+        let switches = DumpSwitches {
+            pre_dump: true,
+            parent_path: Some("../before".into()),
+            ..DumpSwitches::default()
+        };
+        let opts = opts(40_201, &switches).unwrap();
+        assert!(opts.ext_mnt.is_empty());
+        assert_eq!(opts.parent_img.as_deref(), Some("../before"));
+        assert_eq!(opts.track_mem, Some(true));
+    }
+
+    #[test]
+    fn an_old_criu_cannot_leave_a_namespace_alone() {
+        let error = opts(31_000, &DumpSwitches::default()).unwrap_err();
+        assert_eq!(error.pointer(), Some("/linux/namespaces/1"));
+        assert!(error.to_string().contains("criu 3.11 can"), "{error}");
+    }
+}

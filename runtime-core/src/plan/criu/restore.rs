@@ -169,3 +169,87 @@ pub(crate) fn with_time_namespace(spec: &Spec) -> Option<Vec<u8>> {
     namespaces.push(time);
     serde_json::to_vec(&spec).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::criu::mount_table;
+
+    fn opts(config: &str) -> Result<(Opts, Vec<(Join, &'static str)>)> {
+        let spec: Spec = serde_json::from_str(config).unwrap();
+        let count = mounts::listed(&spec).len();
+        let table =
+            mount_table("1 0 8:1 / / rw - ext4 x rw\n2 1 0:9 / /b/shared/below rw - tmpfs x rw\n");
+        restore(&Restore {
+            spec: &spec,
+            bundle: Path::new("/b"),
+            directory: Path::new("/run/tare/c"),
+            root: Path::new("/run/tare/c/criu-root"),
+            cgroup: None,
+            mounted: &table,
+            destinations: &vec![PathBuf::from("/data"); count],
+            streams: &["/dev/null", "pipe:[5]", "pipe:[5]"].map(str::to_owned),
+            version: 40_201,
+            switches: &CriuSwitches::default(),
+            restore: &RestoreSwitches::default(),
+        })
+    }
+
+    #[test]
+    fn names_of_a_dump_stand_for_what_the_host_has() {
+        let (opts, handed) = opts(
+            r#"{"ociVersion": "1.3.0",
+                "mounts": [{"destination": "/data", "source": "shared", "options": ["rbind"]}],
+                "linux": {"maskedPaths": ["/x"], "namespaces": [
+                    {"type": "mount"}, {"type": "pid", "path": "/proc/7/ns/pid"},
+                    {"type": "uts", "path": "/proc/7/ns/uts"}]}}"#,
+        )
+        .unwrap();
+        let mounts: Vec<_> =
+            opts.ext_mnt.iter().map(|mount| (mount.key.as_str(), mount.val.as_str())).collect();
+        let expected = [
+            ("/data", "/b/shared"),
+            ("/data/below", "/b/shared/below"),
+            ("/dev/null", "/dev/null"),
+            ("/run/notify", "/run/tare/c/notify"),
+        ];
+        assert_eq!(mounts, expected);
+        assert_eq!(handed.iter().map(|(_, key)| *key).collect::<Vec<_>>(), ["extRootPidNS"]);
+        assert_eq!(opts.join_ns[0].ns, "uts");
+        // A pipe that was two streams is the first of them.
+        assert_eq!(opts.inherit_fd, [InheritFd { key: "pipe:[5]".to_owned(), fd: 1 }]);
+    }
+
+    #[test]
+    fn what_criu_cannot_bring_back_is_refused() {
+        for (config, pointer) in [
+            (r#"{"ociVersion": "1.3.0", "linux": {}}"#, "/linux/namespaces"),
+            (
+                r#"{"ociVersion": "1.3.0", "linux": {"namespaces": [
+                    {"type": "mount"}, {"type": "cgroup", "path": "/x"}]}}"#,
+                "/linux/namespaces/1",
+            ),
+            (
+                r#"{"ociVersion": "1.3.0", "linux": {"namespaces": [{"type": "mount"}]},
+                    "mounts": [{"destination": "/d", "source": "/s", "options": ["bind", "idmap"]}]}"#,
+                "/mounts/0",
+            ),
+        ] {
+            let error = opts(config).map(drop).unwrap_err();
+            assert_eq!(error.pointer(), Some(pointer), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
+    }
+
+    #[test]
+    fn a_time_namespace_is_added_once() {
+        let spec: Spec =
+            serde_json::from_str(r#"{"ociVersion": "1.3.0", "linux": {"namespaces": []}}"#)
+                .unwrap();
+        let added = with_time_namespace(&spec).unwrap();
+        let spec: Spec = serde_json::from_slice(&added).unwrap();
+        let namespaces = spec.linux().as_ref().unwrap().namespaces().as_deref().unwrap();
+        assert!(Namespaces::of(namespaces).creates(CLONE_NEWTIME));
+        assert_eq!(with_time_namespace(&spec), None);
+    }
+}
