@@ -1,9 +1,11 @@
 //! Containers that criu can save: nothing that they have open leads outside.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
 use crate::container::Container;
@@ -93,18 +95,27 @@ pub fn there_and_back(ctx: &Context, c: &Container<'_>, flags: &[&str]) -> Outco
 /// Waits for a file in the root file system to have this text.
 pub fn reports(c: &Container<'_>, file: &str, text: &str) -> Outcome {
     let path = c.rootfs().join(file);
-    let mut last = String::new();
-    let ready = wait_for(&format!("{text:?} in {file}"), || {
-        last = fs::read_to_string(&path).unwrap_or_default();
-        Ok((last.trim() == text).then_some(()))
-    });
-    ready.map_err(|_| Stop::fail(format!("{file} has {last:?}, expected {text:?}")))
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        if found.trim() == text {
+            return Ok(());
+        }
+        let late = Instant::now() > until;
+        crate::check!(!late, "{file} has {found:?}, expected {text:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
-/// Tells the script of `c` to go on: it waits for the file `go`.
+/// Tells the script of `c` to go on: it waits at a pipe.
 pub fn go(c: &Container<'_>) -> Outcome {
-    Ok(fs::write(c.rootfs().join("go"), "")?)
+    let path = c.rootfs().join("tmp/go");
+    wait_for("the pipe", || Ok(path.exists().then_some(())))?;
+    // Whoever has it open reads and writes; without anybody this fails and does not wait.
+    let mut pipe = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
+    Ok(pipe.write_all(b"go\n")?)
 }
 
-/// The shell's part of [`go`].
-pub const UNTIL_GO: &str = "while [ ! -e /go ]; do sleep 0.05; done";
+/// The shell's part of [`go`]. A loop with a sleep in it would have criu catch a shell in the
+/// middle of a fork, which it does not like.
+pub const UNTIL_GO: &str = "busybox mkfifo /tmp/go; exec 9<>/tmp/go; read go <&9";

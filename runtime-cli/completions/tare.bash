@@ -1,7 +1,7 @@
 # Completion of tare for bash, made from the options of the commands: UPDATE_PAGES=1 cargo test
 # shellcheck shell=bash
 
-_tare_commands="create delete doctor events exec features kill list mounts pause plan ps resume run spec start state update help"
+_tare_commands="checkpoint create delete doctor events exec features kill list mounts pause plan ps restore resume run spec start state update help"
 _tare_signals="HUP INT QUIT ABRT KILL USR1 USR2 TERM CONT STOP TSTP WINCH"
 
 _tare() {
@@ -71,6 +71,15 @@ _tare_value() {
     " --trace") _tare_files ;;
     " --cgroup-manager") _tare_words "cgroupfs systemd disabled" ;;
     " --rootless") _tare_words "true false auto" ;;
+    "checkpoint --image-path") _tare_directories ;;
+    "checkpoint --work-path") _tare_directories ;;
+    "checkpoint --manage-cgroups-mode") _tare_words "soft full strict ignore" ;;
+    "checkpoint --network-lock") _tare_words "iptables nftables skip" ;;
+    "checkpoint --empty-ns") : ;;
+    "checkpoint --timeout") : ;;
+    "checkpoint --parent-path") _tare_directories ;;
+    "checkpoint --page-server") : ;;
+    "checkpoint --status-fd") : ;;
     "create -b" | "create --bundle") _tare_directories ;;
     "create --config") _tare_files ;;
     "create --console-socket") _tare_files ;;
@@ -100,6 +109,17 @@ _tare_value() {
     "mounts -o" | "mounts --options") : ;;
     "plan -b" | "plan --bundle") _tare_directories ;;
     "ps -f" | "ps --format") _tare_words "table json" ;;
+    "restore --image-path") _tare_directories ;;
+    "restore --work-path") _tare_directories ;;
+    "restore --manage-cgroups-mode") _tare_words "soft full strict ignore" ;;
+    "restore --network-lock") _tare_words "iptables nftables skip" ;;
+    "restore --empty-ns") : ;;
+    "restore --timeout") : ;;
+    "restore -b" | "restore --bundle") _tare_directories ;;
+    "restore --pid-file") _tare_files ;;
+    "restore --console-socket") _tare_files ;;
+    "restore --lsm-profile") : ;;
+    "restore --lsm-mount-context") : ;;
     "run -b" | "run --bundle") _tare_directories ;;
     "run --config") _tare_files ;;
     "run --console-socket") _tare_files ;;
@@ -131,6 +151,7 @@ _tare_value() {
 # What is completed in the place $2 of command $1.
 _tare_operand() {
     case "$1 $2" in
+    "checkpoint "1) _tare_containers ;;
     "create "1) _tare_containers ;;
     "delete "1) _tare_containers ;;
     "events "1) _tare_containers ;;
@@ -145,6 +166,7 @@ _tare_operand() {
     "plan "1) _tare_containers ;;
     "ps "1) _tare_containers ;;
     "ps "*) : ;;
+    "restore "1) _tare_containers ;;
     "resume "1) _tare_containers ;;
     "run "1) _tare_containers ;;
     "start "1) _tare_containers ;;
@@ -158,6 +180,7 @@ _tare_operand() {
 _tare_options() {
     case "$1" in
     "") _tare_words "--root --log --log-format --error-format --trace --debug --systemd-cgroup --cgroup-manager --rootless -v --version -h --help" ;;
+    "checkpoint") _tare_words "--image-path --work-path --tcp-established --ext-unix-sk --shell-job --file-locks --lazy-pages --manage-cgroups-mode --network-lock --empty-ns --auto-dedup --timeout --parent-path --pre-dump --leave-running --tcp-skip-in-flight --link-remap --page-server --status-fd -h --help" ;;
     "create") _tare_words "-b --bundle --config --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds -h --help" ;;
     "delete") _tare_words "-f --force -r --regex -h --help" ;;
     "doctor") _tare_words "-b --bundle --json -h --help" ;;
@@ -170,6 +193,7 @@ _tare_options() {
     "pause") _tare_words "-h --help" ;;
     "plan") _tare_words "-b --bundle --json -h --help" ;;
     "ps") _tare_words "-f --format -h --help" ;;
+    "restore") _tare_words "--image-path --work-path --tcp-established --ext-unix-sk --shell-job --file-locks --lazy-pages --manage-cgroups-mode --network-lock --empty-ns --auto-dedup --timeout -b --bundle -d --detach --pid-file --console-socket --tcp-close --lsm-profile --lsm-mount-context --no-pivot --no-subreaper -h --help" ;;
     "resume") _tare_words "-h --help" ;;
     "run") _tare_words "-b --bundle --config --console-socket --pidfd-socket --pid-file --no-pivot --no-new-keyring --preserve-fds -d --detach --keep --no-subreaper -h --help" ;;
     "spec") _tare_words "-b --bundle --rootless -h --help" ;;
