@@ -14,7 +14,7 @@ use crate::outcome::{Outcome, Stop};
 use crate::process::{Done, Run, wait_for};
 
 /// criu works for seconds on a slow machine.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(150);
 
 /// Why criu does not work here, if it does not.
 static UNFIT: OnceLock<Option<String>> = OnceLock::new();
@@ -119,3 +119,10 @@ pub fn go(c: &Container<'_>) -> Outcome {
 /// The shell's part of [`go`]. A loop with a sleep in it would have criu catch a shell in the
 /// middle of a fork, which it does not like.
 pub const UNTIL_GO: &str = "busybox mkfifo /tmp/go; exec 9<>/tmp/go; read go <&9";
+
+/// The shell's part that waits for ever: not in a sleep, which some shells end when criu
+/// interrupts it.
+pub const FOREVER: &str = "busybox mkfifo /tmp/ever; exec 8<>/tmp/ever; read ever <&8";
+
+/// The payload's part that waits for ever.
+pub const LONG: [&str; 2] = ["sleep", "100000000"];

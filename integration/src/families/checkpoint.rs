@@ -10,8 +10,8 @@ use crate::bundle::Bundle;
 use crate::console::{Master, Receiver};
 use crate::context::Context;
 use crate::criu::{
-    self, UNTIL_GO, checkpoint, go, images, reports, restore, restoring, there_and_back,
-    try_checkpoint,
+    self, FOREVER, LONG, UNTIL_GO, checkpoint, go, images, reports, restore, restoring,
+    there_and_back, try_checkpoint,
 };
 use crate::outcome::Outcome;
 use crate::process::wait_for;
@@ -40,7 +40,7 @@ family!("checkpoint":
 fn memory_and_open_files_go_on_where_they_were(ctx: &Context) -> Outcome {
     let script = format!(
         "token=$RANDOM; exec 3</data 4>>/log; read a <&3; echo $token > /token; \
-         {UNTIL_GO}; read b <&3; echo more >&4; echo $token $a $b > /result; sleep 1000"
+         {UNTIL_GO}; read b <&3; echo more >&4; echo $token $a $b > /result; read x <&9"
     );
     let bundle = Bundle::new(ctx)?.args(&["sh", "-c", &script]);
     let c = criu::started(ctx, bundle.file("/data", "one\ntwo\n")?.file("/log", "old\n")?)?;
@@ -57,7 +57,7 @@ fn memory_and_open_files_go_on_where_they_were(ctx: &Context) -> Outcome {
 fn container_is_gone_after_its_checkpoint(ctx: &Context) -> Outcome {
     let hook = ctx.dir.join("poststop");
     let touch = json!([{"path": "/bin/sh", "args": ["sh", "-c", format!("echo ran > {}", hook.display())]}]);
-    let bundle = Bundle::new(ctx)?.args(&["sleep", "1000"]).set("/hooks/poststop", touch);
+    let bundle = Bundle::new(ctx)?.payload(&LONG).set("/hooks/poststop", touch);
     let c = criu::started(ctx, bundle)?;
     let (pid, cgroup) = (c.pid()?, cgroup_of(&c.config));
     checkpoint(ctx, &c, &[])?;
@@ -76,7 +76,7 @@ fn cgroup_of(config: &serde_json::Value) -> String {
 }
 
 fn container_left_running_goes_on(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, &format!("{UNTIL_GO}; echo gone > /result; sleep 1000"))?;
+    let c = criu::running(ctx, &format!("{UNTIL_GO}; echo gone > /result; read x <&9"))?;
     let pid = c.pid()?;
     checkpoint(ctx, &c, &["--leave-running"])?;
     c.has_status("running")?;
@@ -86,7 +86,7 @@ fn container_left_running_goes_on(ctx: &Context) -> Outcome {
 }
 
 fn container_is_restored_more_than_once(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, &format!("{UNTIL_GO}; echo went > /result; sleep 1000"))?;
+    let c = criu::running(ctx, &format!("{UNTIL_GO}; echo went > /result; read x <&9"))?;
     for _ in 0..2 {
         there_and_back(ctx, &c, &[])?;
         c.has_status("running")?;
@@ -124,7 +124,7 @@ fn restored_container_is_like_any_other(ctx: &Context) -> Outcome {
 }
 
 fn paused_container_can_be_saved(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, &format!("{UNTIL_GO}; echo went > /result; sleep 1000"))?;
+    let c = criu::running(ctx, &format!("{UNTIL_GO}; echo went > /result; read x <&9"))?;
     c.verb("pause")?.ok()?;
     checkpoint(ctx, &c, &["--leave-running"])?;
     c.has_status("paused")?;
@@ -136,9 +136,9 @@ fn paused_container_can_be_saved(ctx: &Context) -> Outcome {
 }
 
 fn processes_that_were_executed_come_back(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, "sleep 1000")?;
+    let c = criu::running(ctx, FOREVER)?;
     let script =
-        format!("({UNTIL_GO}; echo child > /result; sleep 1000) </dev/null >/dev/null 2>&1 &");
+        format!("({UNTIL_GO}; echo child > /result; read x <&9) </dev/null >/dev/null 2>&1 &");
     c.exec(&[], &["sh", "-c", &script])?.ok()?;
     there_and_back(ctx, &c, &[])?;
     go(&c)?;
@@ -217,7 +217,7 @@ fn foreground_restore_ends_with_the_containers_code(ctx: &Context) -> Outcome {
 }
 
 fn pid_file_names_the_restored_process(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, "sleep 1000")?;
+    let c = criu::running(ctx, FOREVER)?;
     checkpoint(ctx, &c, &[])?;
     fs::remove_file(c.pid_file())?;
     restore(&c, &[])?;
@@ -229,7 +229,7 @@ fn pid_file_names_the_restored_process(ctx: &Context) -> Outcome {
 
 fn file_locks_need_to_be_allowed(ctx: &Context) -> Outcome {
     let bundle = Bundle::new(ctx)?
-        .payload(&["lock", "/lock", ",", "put", "/state", "held", ",", "sleep", "1000000"]);
+        .payload(&["lock", "/lock", ",", "put", "/state", "held", ",", LONG[0], LONG[1]]);
     let c = criu::started(ctx, bundle)?;
     reports(&c, "state", "held")?;
     try_checkpoint(ctx, &c, &[])?.exits(1)?;
@@ -242,7 +242,7 @@ fn file_locks_need_to_be_allowed(ctx: &Context) -> Outcome {
 
 fn unlinked_file_comes_back(ctx: &Context) -> Outcome {
     let script = format!(
-        "echo kept > /file; exec 3</file; busybox rm /file; echo done > /state; {UNTIL_GO}; cat <&3 > /result; sleep 1000"
+        "echo kept > /file; exec 3</file; busybox rm /file; echo done > /state; {UNTIL_GO}; cat <&3 > /result; read x <&9"
     );
     let c = criu::running(ctx, &script)?;
     reports(&c, "state", "done")?;
@@ -260,7 +260,7 @@ fn privileges_are_as_they_were(ctx: &Context) -> Outcome {
         "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 30}],
     });
     let script = format!(
-        "{UNTIL_GO}; busybox mkdir /tmp/x 2>&1 | cat > /tmp/why; busybox grep -E '^(Cap|NoNew|Uid|Groups)' /proc/self/status > /tmp/result; sleep 1000"
+        "{UNTIL_GO}; busybox mkdir /tmp/x 2>&1 | cat > /tmp/why; busybox grep -E '^(Cap|NoNew|Uid|Groups)' /proc/self/status > /tmp/result; read x <&9"
     );
     let bundle = Bundle::new(ctx)?
         .args(&["sh", "-c", &script])
@@ -290,7 +290,7 @@ fn hooks_of_the_host_run_again(ctx: &Context) -> Outcome {
             format!("echo {kind} $(cat | busybox grep -o '\"pid\":[0-9]*') >> {}", log.display());
         json!([{"path": "/bin/sh", "args": ["sh", "-c", text], "env": ["PATH=/usr/bin:/bin"]}])
     };
-    let mut bundle = Bundle::new(ctx)?.args(&["sleep", "1000"]);
+    let mut bundle = Bundle::new(ctx)?.payload(&LONG);
     for kind in ["prestart", "createRuntime", "poststart"] {
         bundle = bundle.set(&format!("/hooks/{kind}"), hook(kind));
     }
@@ -305,7 +305,7 @@ fn hooks_of_the_host_run_again(ctx: &Context) -> Outcome {
 }
 
 fn clock_goes_on_where_it_stopped(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, "sleep 1000")?;
+    let c = criu::running(ctx, FOREVER)?;
     let uptime = |c: &crate::container::Container<'_>| -> Outcome<f64> {
         let done = c.exec(&[], &["cat", "/proc/uptime"])?.ok()?;
         Ok(done.stdout.split_whitespace().next().unwrap_or_default().parse()?)
@@ -319,7 +319,7 @@ fn clock_goes_on_where_it_stopped(ctx: &Context) -> Outcome {
         return Err(crate::outcome::Stop::skip("this criu restores no clocks"));
     }
     // What is executed is in the time namespace of the container, too.
-    let pid = c.exec_detached(&[], &["sleep", "1000"])?;
+    let pid = c.exec_detached(&[], &["/bin/payload", LONG[0], LONG[1]])?;
     check_eq!(namespace(pid)?, namespace(c.pid()?)?, "time namespace of an executed process");
     let after = uptime(&c)?;
     check!(after >= before && after - before < 60.0, "uptime was {before}, is {after}");
@@ -327,7 +327,7 @@ fn clock_goes_on_where_it_stopped(ctx: &Context) -> Outcome {
 }
 
 fn names_of_the_default_directory_and_logs(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, "sleep 1000")?;
+    let c = criu::running(ctx, FOREVER)?;
     let work = c.dir.join("work");
     let work_text = work.to_string_lossy().into_owned();
     ctx.cmd(&["checkpoint", "--work-path", &work_text, &c.id])?

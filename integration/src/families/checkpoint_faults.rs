@@ -9,7 +9,7 @@ use crate::bundle::{Bundle, script};
 use crate::container::Container;
 use crate::context::Context;
 use crate::criu::{
-    self, UNTIL_GO, checkpoint, go, images, reports, restoring, try_checkpoint, try_restore,
+    self, LONG, UNTIL_GO, checkpoint, go, images, reports, restoring, try_checkpoint, try_restore,
 };
 use crate::outcome::Outcome;
 use crate::process::Done;
@@ -32,7 +32,7 @@ family!("checkpoint_faults":
 );
 
 fn container(ctx: &Context) -> Outcome<Container<'_>> {
-    criu::running(ctx, &format!("{UNTIL_GO}; echo went > /result; sleep 1000"))
+    criu::running(ctx, &format!("{UNTIL_GO}; echo went > /result; read x <&9"))
 }
 
 /// It runs as if nothing had been.
@@ -69,7 +69,7 @@ fn container_is_unharmed_by_a_checkpoint_that_fails(ctx: &Context) -> Outcome {
     criu::needs(ctx)?;
     // Its output leads to a file outside, which criu cannot save.
     let c = Bundle::new(ctx)?
-        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; sleep 1000")])
+        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; read x <&9")])
         .container()?;
     c.finish_create(c.command("run", &["--detach"])?)?.ok()?;
     let pid = c.pid()?;
@@ -126,11 +126,11 @@ fn damaged_checkpoint_is_refused(ctx: &Context) -> Outcome {
 fn checkpoint_of_another_container_is_refused(ctx: &Context) -> Outcome {
     let shared = ctx.dir.join("shared");
     fs::create_dir(&shared)?;
-    let bundle = Bundle::new(ctx)?.args(&["sleep", "1000"]).bind(&shared, "/data", &["bind"]);
+    let bundle = Bundle::new(ctx)?.payload(&LONG).bind(&shared, "/data", &["bind"]);
     let c = criu::started(ctx, bundle)?;
     checkpoint(ctx, &c, &[])?;
     c.ended()?;
-    let other = Bundle::new(ctx)?.args(&["sleep", "1000"]).container()?;
+    let other = Bundle::new(ctx)?.payload(&LONG).container()?;
     let place = images(&c).to_string_lossy().into_owned();
     let run = other.command("restore", &["--detach", "--image-path", &place])?;
     let done = other.finish_restore(run.deadline(criu::DEADLINE))?.exits(1)?;
@@ -152,7 +152,7 @@ fn mount_that_would_come_back_as_another_is_refused(ctx: &Context) -> Outcome {
     fs::write(ctx.dir.join("target"), "")?;
     std::os::unix::fs::symlink(ctx.dir.join("target"), &source)?;
     let bundle = Bundle::new(ctx)?
-        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; sleep 1000")])
+        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; read x <&9")])
         .bind(&source, "/copy", &["bind", "src-nofollow"]);
     let c = criu::started(ctx, bundle)?;
     let done = try_checkpoint(ctx, &c, &[])?.exits(1)?;
@@ -201,7 +201,7 @@ fn with_path(ctx: &Context, c: &Container<'_>, path: &Path, flags: &[&str]) -> O
 
 fn missing_criu_is_told(ctx: &Context) -> Outcome {
     let c = Bundle::new(ctx)?
-        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; sleep 1000")])
+        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; read x <&9")])
         .container()?;
     c.up()?;
     for done in with_path(ctx, &c, Path::new("/nowhere"), &[])? {
@@ -213,7 +213,7 @@ fn missing_criu_is_told(ctx: &Context) -> Outcome {
 
 fn criu_that_hangs_is_killed(ctx: &Context) -> Outcome {
     let c = Bundle::new(ctx)?
-        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; sleep 1000")])
+        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; read x <&9")])
         .container()?;
     c.up()?;
     let path = fake(ctx, "#!/bin/sh\nexec /bin/sleep 1000\n")?;
@@ -225,7 +225,7 @@ fn criu_that_hangs_is_killed(ctx: &Context) -> Outcome {
 
 fn criu_that_is_none_is_told(ctx: &Context) -> Outcome {
     let c = Bundle::new(ctx)?
-        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; sleep 1000")])
+        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; read x <&9")])
         .container()?;
     c.up()?;
     let wrong = [
@@ -250,7 +250,7 @@ fn hook_that_fails_fails_the_restore(ctx: &Context) -> Outcome {
     let mark = ctx.dir.join("fail");
     let hook = format!("[ ! -e {} ] || {{ echo no >&2; exit 4; }}", mark.display());
     let bundle = Bundle::new(ctx)?
-        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; sleep 1000")])
+        .args(&["sh", "-c", &format!("{UNTIL_GO}; echo went > /result; read x <&9")])
         .set("/hooks/createRuntime", json!([{"path": "/bin/sh", "args": ["sh", "-c", hook]}]));
     let c = criu::started(ctx, bundle)?;
     checkpoint(ctx, &c, &[])?;

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use crate::container::Container;
 use crate::context::Context;
-use crate::criu::{self, UNTIL_GO, checkpoint, go, images, null, reports, restore, try_checkpoint};
+use crate::criu::{
+    self, FOREVER, UNTIL_GO, checkpoint, go, images, null, reports, restore, try_checkpoint,
+};
 use crate::outcome::{Outcome, Stop};
 use crate::process::{Run, Running, wait_for};
 use crate::{check, check_eq, family};
@@ -23,7 +25,7 @@ family!("checkpoint_memory":
 fn with_memory(ctx: &Context) -> Outcome<Container<'_>> {
     let script = format!(
         "a=$(busybox seq 1 12000); b=$a; echo ready > /state; {UNTIL_GO}; \
-         [ \"$a\" = \"$b\" ] && echo same ${{#a}} > /result; sleep 1000"
+         [ \"$a\" = \"$b\" ] && echo same ${{#a}} > /result; read x <&9"
     );
     let c = criu::running(ctx, &script)?;
     reports(&c, "state", "ready")?;
@@ -71,7 +73,7 @@ fn memory_is_saved_before_the_rest(ctx: &Context) -> Outcome {
 }
 
 fn parent_must_be_relative_and_there(ctx: &Context) -> Outcome {
-    let c = criu::running(ctx, "sleep 1000")?;
+    let c = criu::running(ctx, FOREVER)?;
     let absolute = text(&c.dir);
     for parent in [absolute.as_str(), "../none", "../config.json"] {
         let done = try_checkpoint(ctx, &c, &["--parent-path", parent])?;

@@ -11,6 +11,7 @@ use crate::host::record::{Directory, Record};
 use crate::plan::Plan;
 use crate::plan::criu::with_time_namespace;
 use crate::sys::pidfd;
+use oci_spec::runtime::Spec;
 use std::os::fd::AsFd;
 
 impl Runtime {
@@ -34,6 +35,9 @@ impl Runtime {
         let streams = images.load_streams()?;
         if !options.switches.lazy_pages {
             images.check_pages()?;
+        }
+        if let Some(gid) = root_group(bundle.spec()) {
+            images.admit(gid)?;
         }
         let work = options.work_path.as_deref().map(WorkDirectory::make).transpose()?;
         let directory = Directory::create(self.root(), id)?;
@@ -80,6 +84,13 @@ impl Runtime {
         let process = Process::of_pidfd(first.pid, first.pidfd).with_console(first.console);
         (container, process)
     }
+}
+
+/// The group that the container's root has on the host, in a new user namespace.
+fn root_group(spec: &Spec) -> Option<u32> {
+    let mappings = spec.linux().as_ref()?.gid_mappings().as_deref()?;
+    let first = mappings.iter().find(|mapping| mapping.container_id() == 0)?;
+    Some(first.host_id())
 }
 
 /// What comes once it runs. What fails ends it.

@@ -1,10 +1,10 @@
 //! The directories of a checkpoint: images, with what the standard streams were, and logs.
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the standard streams of the first process were, for whoever restores it: the
@@ -74,6 +74,25 @@ impl Images {
 
     pub(crate) fn directory(&self) -> &WorkDirectory {
         &self.0
+    }
+
+    /// Lets the group `gid` of the host into the directory. In a user namespace criu opens images
+    /// as the container's root, who can go where others can; the images themselves may be
+    /// read by all, so that more would show them to everybody. A group that has rights there
+    /// already keeps them.
+    pub(crate) fn admit(&self, gid: u32) -> Result<()> {
+        const SEARCH: u32 = 0o010;
+        const OF_GROUP: u32 = 0o070;
+        let directory = &self.0.open;
+        let failed = |error: std::io::Error| Error::io("chmod", &error).path(&self.0.path);
+        let found = directory.metadata().map_err(failed)?;
+        let mode = found.mode() & 0o7777;
+        let of_all = mode & 0o001 != 0;
+        if of_all || (found.gid() == gid && mode & SEARCH != 0) || mode & OF_GROUP != 0 {
+            return Ok(());
+        }
+        std::os::unix::fs::fchown(directory, None, Some(gid)).map_err(failed)?;
+        directory.set_permissions(Permissions::from_mode(mode | SEARCH)).map_err(failed)
     }
 
     /// Refuses images whose memory is not all there.
