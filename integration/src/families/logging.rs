@@ -139,7 +139,7 @@ fn warning_and_debug_lines_have_their_priorities(ctx: &Context) -> Outcome {
     let c = Bundle::new(ctx)?.payload(&["sleep", "60000"]).container()?;
     c.up()?;
     let log = ["--log", "journald:"];
-    let flags = ["update", "--kernel-memory", "1g", "--pids-limit", "50", &c.id];
+    let flags = ["update", "--kernel-memory", "1g", &c.id];
     let done = journald.run(ctx, &[&log[..], &flags].concat())?.ok()?;
     check_eq!(done.stderr, "", "a warning goes to the journal alone");
     let entry = journald.next()?;
