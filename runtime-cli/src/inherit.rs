@@ -1,6 +1,8 @@
 //! The file descriptors beyond stdio that a container gets: those of socket
 //! activation first, then those of `--preserve-fds`.
 
+use std::fs::File;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::Path;
 
 use crate::commands::Context;
@@ -28,19 +30,39 @@ impl Inherited {
 
     fn after(context: &Context, listen: u32, preserve: u32) -> Result<Self, Failure> {
         let first = 3 + u64::from(listen);
-        for index in 0..preserve {
-            let fd = first + u64::from(index);
-            // The log is the one file of our own that is open by now; its
-            // number shows that nothing was handed to us there.
-            let is_log = context.log.fd().is_some_and(|log| u64::try_from(log) == Ok(fd));
-            if is_log || !is_open(fd) {
+        // The log is the one file of our own that is open by now; its number shows that
+        // nothing was handed to us there.
+        let log = context.log.fd().and_then(|log| u64::try_from(log).ok());
+        let is_given = |fd: u64| log != Some(fd) && is_open(fd);
+        if let Some(index) = preserve.checked_sub(1) {
+            let last = first + u64::from(index);
+            if !is_given(last) {
                 let message = format!("unable to stat preserved-fd {index} (of {preserve})");
                 return Err(Failure::new(format!("{message}: no such file or directory")));
             }
+            fill_gaps(last)?;
         }
         let total = listen.checked_add(preserve);
         let total = total.ok_or_else(|| Failure::new("too many file descriptors to preserve"))?;
         Ok(Self { listen, total })
+    }
+}
+
+/// Podman's `--preserve-fd 9,40` comes as `--preserve-fds 38` with gaps. None of our own files
+/// may get into a gap and be handed on from there, so each is filled with a file that closes at
+/// execve, which the library leaves out.
+fn fill_gaps(last: u64) -> Result<(), Failure> {
+    if (3..last).all(is_open) {
+        return Ok(());
+    }
+    let path = Path::new("/dev/null");
+    loop {
+        let filler = File::open(path).map_err(|error| Failure::file("open", path, &error))?;
+        if u64::try_from(filler.as_raw_fd()).is_ok_and(|number| number > last) {
+            return Ok(());
+        }
+        // Open until the end.
+        let _number = filler.into_raw_fd();
     }
 }
 

@@ -59,6 +59,12 @@ pub fn descriptor(slot: u64) -> Option<i32> {
     (number >= 0).then_some(number)
 }
 
+/// Whether the descriptor in `slot` only holds its number.
+pub fn is_placeholder(slot: u64) -> bool {
+    let word = sys::plan_word((Header::WORDS + slot as usize) * 8).unwrap_or(0) as i64;
+    word >= Header::PLACEHOLDER
+}
+
 /// A field that can be read.
 pub trait Get: Sized {
     fn get(input: &mut Reader<'_>) -> Option<Self>;

@@ -4,15 +4,17 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, parse_lines};
 use crate::container::Container;
-use crate::context::{Context, Kind};
+use crate::context::{Context, Kind, Layout};
+use crate::expect::MountInfo;
 use crate::outcome::{Outcome, Stop};
 use crate::{check, check_eq, family};
 
 family!("crun_options":
     disabled_cgroup_manager_leaves_the_container_where_its_caller_is,
-    disabled_cgroup_manager_refuses_limits_and_mentions_device_rules,
+    disabled_cgroup_manager_refuses_limits_and_passes_over_device_rules,
+    disabled_cgroup_manager_shows_the_unified_hierarchy,
     what_cannot_be_reached_without_cgroups_is_told,
     cgroup_manager_of_another_name_is_refused,
     configuration_may_be_another_file,
@@ -46,17 +48,39 @@ fn disabled_cgroup_manager_leaves_the_container_where_its_caller_is(ctx: &Contex
     c.verb("delete")?.ok().map(drop)
 }
 
-fn disabled_cgroup_manager_refuses_limits_and_mentions_device_rules(ctx: &Context) -> Outcome {
+fn disabled_cgroup_manager_refuses_limits_and_passes_over_device_rules(ctx: &Context) -> Outcome {
     let limited = Bundle::new(ctx)?.set("/linux/resources/pids", json!({"limit": 100}));
     without_cgroups(ctx, &limited.container()?, "create")?
         .exits(1)?
         .says(&["cgroups are disabled", "/linux/resources/pids/limit"])?;
     let rules = json!([{"allow": false, "access": "rwm"}]);
     let ruled = Bundle::new(ctx)?.set("/linux/resources", json!({"devices": rules}));
-    without_cgroups(ctx, &ruled.container()?, "create")?
-        .exits(0)?
-        .says(&["device rules are not enforced"])
-        .map(drop)
+    let done = without_cgroups(ctx, &ruled.container()?, "create")?.ok()?;
+    check_eq!(done.stderr, "", "what Podman would show its user");
+    Ok(())
+}
+
+/// On v1 there is one hierarchy for each controller, and none of them is the container's.
+fn disabled_cgroup_manager_shows_the_unified_hierarchy(ctx: &Context) -> Outcome {
+    for own_namespace in [false, true] {
+        let mut bundle =
+            Bundle::new(ctx)?.remove("/linux", "resources").without_namespace("cgroup");
+        if own_namespace {
+            bundle = bundle.namespace("cgroup", None);
+        }
+        let c = bundle.payload(&["facts"]).container()?;
+        let done = without_cgroups(ctx, &c, "run")?.ok()?;
+        check_eq!(done.stderr, "", "what Podman would show its user");
+        let table = MountInfo::table(&parse_lines(&done.stdout)?[0]);
+        let kinds: Vec<&str> = table
+            .iter()
+            .filter(|one| one.point.starts_with("/sys/fs/cgroup"))
+            .map(|one| one.kind.as_str())
+            .collect();
+        let wanted: &[&str] = if ctx.layout == Layout::V2 { &["cgroup2"] } else { &[] };
+        check_eq!(kinds, wanted, "what is mounted");
+    }
+    Ok(())
 }
 
 fn what_cannot_be_reached_without_cgroups_is_told(ctx: &Context) -> Outcome {

@@ -17,6 +17,7 @@ use crate::{check, check_eq, family};
 
 family!("sockets":
     preserved_descriptors_are_passed,
+    preserved_descriptors_may_have_gaps,
     preserved_descriptor_that_is_missing_is_an_error,
     activation_descriptors_are_passed_with_their_variables,
     activation_and_preserved_descriptors_stand_in_that_order,
@@ -32,16 +33,31 @@ fn run_with_fds(
     flags: &[&str],
     listen: Option<&str>,
 ) -> Outcome<Done> {
+    run_with(ctx, c, &["first", "second"], flags, listen)
+}
+
+/// Runs a container with files of these names open from descriptor 3 on; `-` is none.
+fn run_with(
+    ctx: &Context,
+    c: &Container<'_>,
+    names: &[&str],
+    flags: &[&str],
+    listen: Option<&str>,
+) -> Outcome<Done> {
     let mut files = Vec::new();
-    for name in ["first", "second"] {
+    for name in names {
         let path = ctx.dir.join(name);
-        fs::write(&path, name)?;
-        files.push(path.to_string_lossy().into_owned());
+        if *name != "-" {
+            fs::write(&path, name)?;
+        }
+        files.push(if *name == "-" { "-".into() } else { path.to_string_lossy().into_owned() });
     }
     let (runtime, root, dir) = (ctx.runtime.to_string_lossy(), ctx.root(), c.dir.to_string_lossy());
     let root = root.to_string_lossy();
-    let head = ["with-fds", &files[0], &files[1], "--", &runtime, "--root", &root, "run"];
-    let args = [&head[..], &["--bundle", &dir], flags, &[&c.id]].concat();
+    let mut args: Vec<&str> = vec!["with-fds"];
+    args.extend(files.iter().map(String::as_str));
+    args.extend(["--", &runtime, "--root", &root, "run", "--bundle", &dir]);
+    args.extend(flags.iter().chain(&[c.id.as_str()]));
     let mut run = Run::new(&ctx.payload, &args, &ctx.dir)?;
     if let Some(count) = listen {
         run = run.env("LISTEN_FDS", count);
@@ -65,6 +81,17 @@ fn preserved_descriptors_are_passed(ctx: &Context) -> Outcome {
     check_eq!(passed(&parse_lines(&done.stdout)?[0]), ["first", "second"], "files");
     let done = run_with_fds(ctx, &c, &["--preserve-fds", "1"], None)?.ok()?;
     check_eq!(passed(&parse_lines(&done.stdout)?[0]), ["first"], "files");
+    Ok(())
+}
+
+/// As Podman's `--preserve-fd 3,9` has it.
+fn preserved_descriptors_may_have_gaps(ctx: &Context) -> Outcome {
+    let c = Bundle::new(ctx)?.container()?;
+    let names = ["first", "-", "-", "-", "-", "-", "second"];
+    let done = run_with(ctx, &c, &names, &["--preserve-fds", "7"], None)?.ok()?;
+    let facts = &parse_lines(&done.stdout)?[0];
+    check_eq!(passed(facts), ["first", "second"], "files");
+    check!(facts["fds"]["9"].is_string(), "not at 9: {}", facts["fds"]);
     Ok(())
 }
 

@@ -43,7 +43,9 @@ fn put_in_place(first: u64, count: u64, start: i32) -> Result<(), Fault> {
         let Some(fd) = wire::descriptor(first + index) else { continue };
         let place = start + index as i32;
         let from = moved.get(index as usize).and_then(Option::as_ref).map_or(fd, Fd::raw);
-        if from == place {
+        if wire::is_placeholder(first + index) {
+            sys::close(fd).during(Call::Dup)?;
+        } else if from == place {
             sys::set_cloexec(place, false).during(Call::Fcntl)?;
         } else {
             sys::dup_to(from, place).during(Call::Dup)?;

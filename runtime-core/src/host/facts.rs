@@ -24,6 +24,7 @@ pub(crate) fn gather(own_cgroup: Option<bool>) -> Result<Facts> {
         uid: effective(&text, "Uid:"),
         gid: effective(&text, "Gid:"),
         layout: own_cgroup.map(super::cgroup::detect).transpose()?,
+        v2_without_cgroup: false,
         resctrl: None,
         manager_cgroup: None,
     })

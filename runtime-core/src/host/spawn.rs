@@ -6,7 +6,7 @@ use super::trees::Trees;
 use super::{hooks, image};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::cgroup::Cgroup;
-use crate::plan::ops::slot;
+use crate::plan::ops::{Header, slot};
 use crate::plan::{Descriptor, Plan};
 use crate::sys;
 use crate::sys::spawn::{Refusal, Started};
@@ -54,6 +54,8 @@ enum Handed<'a> {
     Owned(OwnedFd),
     Borrowed(BorrowedFd<'a>),
     Number(RawFd),
+    /// Not for the container; init keeps the number from its own descriptors, and closes it.
+    Placeholder(RawFd),
     Nothing,
 }
 
@@ -62,9 +64,15 @@ impl Handed<'_> {
         match self {
             Self::Owned(fd) => fd.as_raw_fd(),
             Self::Borrowed(fd) => fd.as_raw_fd(),
-            Self::Number(number) => *number,
+            Self::Number(number) | Self::Placeholder(number) => *number,
             Self::Nothing => -1,
         }
+    }
+
+    /// As it stands in the table.
+    fn word(&self) -> i64 {
+        let number = i64::from(self.number());
+        if let Self::Placeholder(_) = self { number | Header::PLACEHOLDER } else { number }
     }
 }
 
@@ -147,8 +155,9 @@ fn launch(
     directory: &Path,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<std::result::Result<Started, Refusal>> {
-    let table: Vec<RawFd> = handed.iter().map(Handed::number).collect();
-    let keep: Vec<RawFd> = table.iter().copied().filter(|number| *number >= 0).collect();
+    let table: Vec<i64> = handed.iter().map(Handed::word).collect();
+    let keep: Vec<RawFd> =
+        handed.iter().map(Handed::number).filter(|number| *number >= 0).collect();
     let image = image::with_plan(&plan.encode(&table), directory)?;
     let start = sys::spawn::Start {
         image: image.as_fd(),
@@ -254,12 +263,12 @@ fn open_for<'a>(
                 return Ok(Handed::Owned(above(fd, lowest)?));
             }
             let number = 3 + index.cast_signed();
-            sys::fd::is_open(number).map_err(|error| {
+            let inheritable = sys::fd::is_inheritable(number).map_err(|error| {
                 Error::io("fcntl", &error)
                     .context(format!("unable to stat preserved-fd {index}"))
                     .with_kind(ErrorKind::InvalidArgument)
             })?;
-            Ok(Handed::Number(number))
+            Ok(if inheritable { Handed::Number(number) } else { Handed::Placeholder(number) })
         }
         Descriptor::HookOutput(output) => {
             Ok(Handed::Owned(above(hooks::open_output(output)?.into(), lowest)?))

@@ -9,7 +9,7 @@ use crate::host::execute::{Execution, Outcome, await_exec, end};
 use crate::host::record::{Directory, Phase, Record};
 use crate::host::spawn::Surroundings;
 use crate::host::systemd::{manager_cgroup, manager_is_roots};
-use crate::host::{facts, notify, resctrl};
+use crate::host::{cgroup, facts, notify, resctrl};
 use crate::plan::cgroup::systemd::Manager;
 use crate::plan::ops::Op;
 use crate::plan::{self, Action, Plan, Request};
@@ -81,6 +81,7 @@ impl Runtime {
         let own_cgroup = !cgroups_path.is_some_and(|path| path.is_absolute());
         let cgroups = self.driver != CgroupDriver::Disabled;
         let mut facts = facts::gather(cgroups.then_some(own_cgroup))?;
+        facts.v2_without_cgroup = !cgroups && cgroup::is_unified();
         if facts.uid != 0
             && let Some(fault) = validate::check_rootless(spec).into_iter().next()
         {

@@ -31,7 +31,8 @@ pub struct CreateOptions {
     pub no_pivot: bool,
     /// Stay in the caller's session keyring.
     pub no_new_keyring: bool,
-    /// How many descriptors of this process, from 3 on, are handed on in place.
+    /// How many descriptors of this process, from 3 on, are handed on in place, but for those
+    /// that close at execve: their numbers are left out.
     pub inherit_fds: u32,
     /// Descriptors handed on as 3, 4, … in the place of inherited ones.
     pub fds: Vec<OwnedFd>,

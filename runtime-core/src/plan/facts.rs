@@ -20,6 +20,9 @@ pub struct Facts {
     pub gid: u32,
     /// The host's cgroups; `None` when there are none.
     pub layout: Option<Layout>,
+    /// Whether `/sys/fs/cgroup` is the v2 hierarchy; looked at only for a container that
+    /// gets no cgroup.
+    pub v2_without_cgroup: bool,
     /// The cgroup of systemd's own units, below the top; asked for only by its driver.
     pub manager_cgroup: Option<String>,
     /// resctrl, looked at only for a container that has to do with it.

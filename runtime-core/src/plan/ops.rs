@@ -31,6 +31,8 @@ pub struct Header;
 impl Header {
     /// In the count of operations: init is to tell when it begins each.
     pub const TRACED: u64 = 1 << 63;
+    /// In the word of a descriptor: it only holds its number, and is not for the container.
+    pub const PLACEHOLDER: i64 = 1 << 32;
     /// Words before the table of descriptors.
     pub const WORDS: usize = 3;
 }
@@ -197,7 +199,7 @@ operations! {
     FindExecutable = 46 { candidates: List, searched: Word }
     /// Put the caller's standard streams in place.
     Stdio = 47 {}
-    /// Put the descriptors of `count` slots from `first` on at 3, 4, …
+    /// Put the descriptors of `count` slots from `first` on at 3, 4, …; close placeholders.
     PassDescriptors = 48 { first: Word, count: Word }
     /// Load a seccomp filter; with `notify` its descriptor is left for the host to fetch.
     Seccomp = 49 { program: Blob, flags: Word, notify: Word }

@@ -7,7 +7,6 @@ use super::resctrl::ResctrlGroup;
 use super::wire::Writer;
 use crate::error::{Error, ErrorKind, Notice, Result};
 use serde::Serialize;
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 /// A hook that the host side runs (spec, "POSIX-platform Hooks").
@@ -314,8 +313,9 @@ impl Plan {
         })
     }
 
-    /// The bytes that init reads. `table` has a descriptor for each slot, or -1.
-    pub fn encode(&self, table: &[RawFd]) -> Vec<u8> {
+    /// The bytes that init reads. `table` has a descriptor for each slot, or -1; see
+    /// [`Header::PLACEHOLDER`].
+    pub fn encode(&self, table: &[i64]) -> Vec<u8> {
         let ops = || {
             self.steps.iter().enumerate().filter_map(|(place, step)| match &step.action {
                 Action::Init(op) => Some((place as u64, op)),
@@ -328,7 +328,7 @@ impl Plan {
         let traced = if self.traced { Header::TRACED } else { 0 };
         out.word(ops().count() as u64 | traced);
         for number in table {
-            out.word(i64::from(*number) as u64);
+            out.word(*number as u64);
         }
         for (place, op) in ops() {
             op.encode(place, &mut out);

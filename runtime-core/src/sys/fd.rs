@@ -27,12 +27,12 @@ pub(crate) fn of_process(pidfd: BorrowedFd<'_>, number: RawFd) -> io::Result<Own
     if copy < 0 { Err(io::Error::last_os_error()) } else { Ok(own(copy as RawFd)) }
 }
 
-/// Whether `number` is a descriptor of this process.
+/// Whether descriptor `number` of this process stays open across execve.
 ///
 /// # Errors
 /// EBADF when it is none.
-pub fn is_open(number: RawFd) -> io::Result<()> {
+pub fn is_inheritable(number: RawFd) -> io::Result<bool> {
     // SAFETY: F_GETFD takes a number; one that is no descriptor is refused.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
-    if flags < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if flags < 0 { Err(io::Error::last_os_error()) } else { Ok(flags & libc::FD_CLOEXEC == 0) }
 }

@@ -35,17 +35,18 @@ pub(crate) fn with_controlling_terminal(args: &[String]) -> Result<u8, String> {
     exec(args)
 }
 
-/// `with-fds FILE … -- PROG ARGS`: the files are open from descriptor 3 on.
+/// `with-fds FILE … -- PROG ARGS`: the files are open from descriptor 3 on; `-` leaves a gap.
 ///
 /// `LISTEN_PID` is set when `LISTEN_FDS` is, as the socket-activation protocol asks.
 pub(crate) fn with_fds(args: &[String]) -> Result<u8, String> {
     let split = args.iter().position(|a| a == "--").ok_or("no --")?;
-    let files: Vec<File> = args[..split]
-        .iter()
-        .map(|path| File::open(path).map_err(|e| format!("{path}: {e}")))
-        .collect::<Result<_, _>>()?;
-    for (fd, file) in (3..).zip(&files) {
-        sys::place_fd(file.as_raw_fd(), fd).map_err(|e| e.to_string())?;
+    let files: Vec<(i32, File)> = (3..)
+        .zip(&args[..split])
+        .filter(|(_, path)| *path != "-")
+        .map(|(fd, path)| Ok((fd, File::open(path).map_err(|e| format!("{path}: {e}"))?)))
+        .collect::<Result<_, String>>()?;
+    for (fd, file) in files.iter().rev() {
+        sys::place_fd(file.as_raw_fd(), *fd).map_err(|e| e.to_string())?;
     }
     exec(&args[split + 1..])
 }

@@ -32,6 +32,11 @@ pub fn detect(own: bool) -> Result<Layout> {
     })
 }
 
+/// Whether the v2 hierarchy is where everything looks for cgroups.
+pub fn is_unified() -> bool {
+    is_v2(DEFAULT_BASE)
+}
+
 fn find_mounts(memberships: &str) -> Result<Option<Layout>> {
     const PATH: &str = "/proc/self/mountinfo";
     let file = File::open(PATH).map_err(|error| Error::io("open", &error).path(PATH))?;

@@ -31,7 +31,7 @@ use crate::plan::resources::Limits;
 use oci_spec::runtime::LinuxResources;
 
 pub(crate) use join::ADDING;
-pub use layout::detect;
+pub use layout::{detect, is_unified};
 pub(crate) use oom::OomWatch;
 pub use stats::{
     BlkioEntry, BlkioStats, CgroupStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats,

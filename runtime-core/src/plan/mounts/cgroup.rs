@@ -2,12 +2,12 @@
 
 use super::options::MountOptions;
 use super::{Later, bind_op, filesystem, propagation_word};
-use crate::error::{Notice, Result};
+use crate::error::Result;
 use crate::plan::cgroup::{Cgroup, Mode};
 use crate::plan::clone_flags::{CLONE_NEWCGROUP, CLONE_NEWUSER};
 use crate::plan::container::Parts;
 use crate::plan::ops::Op;
-use crate::plan::wire::List;
+use crate::plan::wire::{List, Text};
 use crate::plan::{Plan, rootfs};
 use libc::MS_RDONLY;
 use std::path::{Path, PathBuf};
@@ -23,18 +23,26 @@ pub(super) fn mount(
     later: &mut Later,
 ) -> Result<()> {
     rootfs::cgroup_joined(plan, parts)?;
-    let Some(cgroup) = &parts.cgroup else {
-        let message = "the mount is left out: cgroups are disabled";
-        plan.notices.push(Notice::new(pointer, message));
-        return Ok(());
-    };
-    if cgroup.mode == Mode::V2 {
-        let op = v2(parts, cgroup, target, options);
-        plan.init(pointer, op);
-    } else {
-        v1(plan, parts, cgroup, target, options, pointer, later);
+    match &parts.cgroup {
+        Some(cgroup) if cgroup.mode == Mode::V2 => {
+            let op = v2(parts, cgroup, target, options);
+            plan.init(pointer, op);
+        }
+        Some(cgroup) => v1(plan, parts, cgroup, target, options, pointer, later),
+        None if shown_without_cgroup(parts) => {
+            let op = mount_v2(target, options, "".into(), 1);
+            plan.init(pointer, op);
+        }
+        None => {}
     }
     Ok(())
+}
+
+/// A container that gets no cgroup sees what the namespace of its caller, or its own, shows.
+/// On v1 that would be one mount a hierarchy, of which none is the container's.
+fn shown_without_cgroup(parts: &Parts<'_>) -> bool {
+    parts.request.facts.v2_without_cgroup
+        && (parts.namespaces.has(CLONE_NEWCGROUP) || !parts.namespaces.has(CLONE_NEWUSER))
 }
 
 /// The one hierarchy. Where the kernel refuses that, as in a user namespace
@@ -51,6 +59,13 @@ fn v2(parts: &Parts<'_>, cgroup: &Cgroup, target: &Path, options: &MountOptions)
     if !own_namespace && in_user_namespace && !rootless {
         return bind_op(&fallback, target, options);
     }
+    // The host's tree must not show through a /sys that is bound (CVE-2023-25809).
+    mount_v2(target, options, fallback.as_path().into(), u64::from(rootless))
+}
+
+/// `fallback` is bound where the kernel refuses the mount; if it is not there either, and `mask`
+/// is set, the target is an empty directory.
+fn mount_v2(target: &Path, options: &MountOptions, fallback: Text, mask: u64) -> Op {
     Op::MountCgroup2 {
         target: target.into(),
         flags: options.flags,
@@ -58,9 +73,8 @@ fn v2(parts: &Parts<'_>, cgroup: &Cgroup, target: &Path, options: &MountOptions)
         propagation: propagation_word(&options.propagation),
         attr_set: options.tree_set,
         attr_clear: options.tree_clear,
-        fallback: fallback.as_path().into(),
-        // The host's tree must not show through a /sys that is bound (CVE-2023-25809).
-        mask: u64::from(rootless),
+        fallback,
+        mask,
     }
 }
 
