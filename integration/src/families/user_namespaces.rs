@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
@@ -22,6 +23,7 @@ family!("user_namespaces":
     limits_can_be_raised_in_a_user_namespace,
     root_of_a_user_namespace_runs_containers,
     root_of_a_user_namespace_makes_another,
+    root_of_a_user_namespace_keeps_devices_that_are_bound,
 );
 
 fn mapped(ctx: &Context, uids: &Value, gids: &Value) -> Outcome<Value> {
@@ -182,5 +184,18 @@ fn root_of_a_user_namespace_makes_another(ctx: &Context) -> Outcome {
         .set("/linux/uidMappings", map.clone())
         .set("/linux/gidMappings", map);
     check_eq!(bundle.facts()?["uids"], json!([0, 0, 0, 0]), "uids");
+    Ok(())
+}
+
+/// As rootless Podman has it with `--privileged`: the nodes are of somebody who is not mapped.
+fn root_of_a_user_namespace_keeps_devices_that_are_bound(ctx: &Context) -> Outcome {
+    let node = ctx.dir.join("full");
+    mknod(&node, SFlag::S_IFCHR, Mode::empty(), makedev(1, 7))?;
+    fs::set_permissions(&node, fs::Permissions::from_mode(0o666))?;
+    std::os::unix::fs::chown(&node, Some(1234), Some(1234))?;
+    let nested = nested(ctx)?;
+    let bundle = without_groups(Bundle::new(&nested)?).bind(&node, "/dev/full", &["bind"]);
+    let line = bundle.report(&["put", "/dev/full", "x"])?;
+    check_eq!(line["errno"], json!(libc::ENOSPC), "writing to /dev/full");
     Ok(())
 }

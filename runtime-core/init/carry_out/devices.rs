@@ -103,11 +103,19 @@ fn same_device(node: &Node, directory: i32, name: &Buffer) -> Result<(), Fault> 
     if !node.is(&stat) {
         return Err(in_the_way(&stat));
     }
+    match give_permissions(node, &stat, there.raw()) {
+        // The host's own, bound into a user namespace: as good as where `bind` had put it.
+        Err(Fault { errno: errno::EPERM, .. }) => Ok(()),
+        answer => answer,
+    }
+}
+
+fn give_permissions(node: &Node, stat: &Statx, there: i32) -> Result<(), Fault> {
     if (stat.uid, stat.gid) != (node.uid, node.gid) {
-        sys::fchownat(there.raw(), c"", node.uid, node.gid).during(Call::Fchown)?;
+        sys::fchownat(there, c"", node.uid, node.gid).during(Call::Fchown)?;
     }
     if u32::from(stat.mode) != node.mode {
-        let path = Buffer::of_descriptor(there.raw()).during(Call::Fchmodat)?;
+        let path = Buffer::of_descriptor(there).during(Call::Fchmodat)?;
         sys::fchmodat(flag::AT_FDCWD, path.as_text(), node.mode & !KIND).during(Call::Fchmodat)?;
     }
     Ok(())
