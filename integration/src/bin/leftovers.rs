@@ -2,13 +2,13 @@
 //! a mount, a cgroup, a file in the temporary directory, which is a new one, or a container's state.
 
 use std::collections::BTreeSet;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{fs, io};
 
 use integration::outcome::{Outcome, Stop};
 use integration::{host, leftovers};
+use nix::sys::wait::{WaitStatus, waitpid};
 
 /// Where tare keeps the state of containers when no other place is told.
 const STATE: &str = "/run/tare";
@@ -31,14 +31,27 @@ fn run() -> Outcome<u8> {
     fs::create_dir_all(&files)?;
     let before = Before { cgroups: leftovers::cgroups_of_tests(), states: names(Path::new(STATE)) };
     host::adopt_orphans()?;
-    let status = Command::new(program).args(args).env("TMPDIR", &files).status()?;
+    let child = Command::new(program).args(args).env("TMPDIR", &files).spawn()?;
+    let code = wait(i32::try_from(child.id())?)?;
     let left = look(&files, &before);
     remove(&files);
     if !left.is_empty() {
         return Err(Stop::fail(format!("left behind: {}", left.join(", "))));
     }
-    let signal = status.signal().map(|signal| 128 + signal);
-    Ok(status.code().or(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    Ok(code)
+}
+
+/// The exit code of the program. What it has orphaned is waited for as well: as a zombie it would
+/// seem to be there still.
+fn wait(program: i32) -> Outcome<u8> {
+    loop {
+        let code = match waitpid(None, None)? {
+            WaitStatus::Exited(pid, code) if pid.as_raw() == program => code,
+            WaitStatus::Signaled(pid, signal, _) if pid.as_raw() == program => 128 + signal as i32,
+            _ => continue,
+        };
+        return Ok(u8::try_from(code).unwrap_or(1));
+    }
 }
 
 /// What others may have on this machine.
