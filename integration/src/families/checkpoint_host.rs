@@ -34,7 +34,7 @@ family!("checkpoint_host":
     limits_are_those_of_the_configuration,
     container_is_restored_under_another_name_and_cgroup,
     user_namespace_comes_back,
-    cgroup_namespace_comes_back,
+    cgroup_namespace_and_mounts_come_back,
     readiness_socket_is_there_again,
 );
 
@@ -321,22 +321,31 @@ fn user_namespace_comes_back(ctx: &Context) -> Outcome {
     reports(&c, "result", "0")
 }
 
-fn cgroup_namespace_comes_back(ctx: &Context) -> Outcome {
-    if ctx.layout != Layout::V2 {
-        return Err(Stop::skip("criu mixes up the hierarchies of v1 in a cgroup namespace"));
+fn cgroup_namespace_and_mounts_come_back(ctx: &Context) -> Outcome {
+    if ctx.layout == Layout::V2 && fs::read_to_string("/proc/self/cgroup")?.lines().count() > 1 {
+        return Err(Stop::skip(
+            "criu looks for the hierarchies of v1 that this machine has as well",
+        ));
     }
-    let bundle = idle(ctx)?.namespace("cgroup", None).mount(
-        "/sys/fs/cgroup",
-        "cgroup",
-        "cgroup",
-        &["nosuid", "noexec", "nodev", "ro"],
-    );
-    let c = criu::started(ctx, bundle)?;
-    there_and_back(ctx, &c, &[])?;
-    let own = fs::read_link("/proc/self/ns/cgroup")?;
-    check!(fs::read_link(format!("/proc/{}/ns/cgroup", c.pid()?))? != own, "it is the host's");
-    let seen = inside(&c, "/proc/self/cgroup")?;
-    check!(seen.lines().any(|line| line == "0::/"), "cgroup seen from inside: {seen}");
+    let options = ["nosuid", "noexec", "nodev", "ro"];
+    for own in [true, false] {
+        let mut bundle = idle(ctx)?.mount("/sys/fs/cgroup", "cgroup", "cgroup", &options);
+        bundle = bundle.without_namespace("cgroup");
+        if own {
+            bundle = bundle.namespace("cgroup", None);
+        }
+        let c = criu::started(ctx, bundle)?;
+        there_and_back(ctx, &c, &[])?;
+        let host = fs::read_link("/proc/self/ns/cgroup")?;
+        let theirs = fs::read_link(format!("/proc/{}/ns/cgroup", c.pid()?))?;
+        check_eq!(theirs != host, own, "whether the cgroup namespace is its own");
+        let seen = inside(&c, "/proc/self/cgroup")?;
+        check_eq!(seen.lines().any(|line| line == "0::/"), own, "cgroup seen from inside: {seen}");
+        let file = if ctx.layout == Layout::V2 { "cgroup.controllers" } else { "pids/pids.max" };
+        inside(&c, &format!("/sys/fs/cgroup/{file}"))?;
+        let written = c.exec(&[], &["busybox", "mkdir", "/sys/fs/cgroup/new"])?;
+        check!(written.code != 0, "the cgroups are writable");
+    }
     Ok(())
 }
 
