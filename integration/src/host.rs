@@ -73,6 +73,18 @@ fn only_v1() -> Outcome {
     Ok(std::fs::remove_dir(&staging)?)
 }
 
+/// The layouts to try for the words of a command line, one at least: `all` is the machine's own and
+/// v2, and without a word it is v1 where v1 is mounted, which suits every runtime.
+pub fn layouts(asked: &[String]) -> Vec<String> {
+    let words: &[&str] = match (has_v1(), asked.first().map(String::as_str)) {
+        (true, None) => &["v1"],
+        (true, Some("all")) => &["host", "v2"],
+        (false, None | Some("all")) => &["host"],
+        _ => return asked.to_vec(),
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
 /// Whether cgroup v1 is what this machine mounts.
 pub fn has_v1() -> bool {
     std::path::Path::new("/sys/fs/cgroup/memory").is_dir()

@@ -4,6 +4,7 @@
 //! and crun: a test that fails on all three is the test's fault.
 #![allow(unreachable_pub, reason = "the programs in src/bin use the modules")]
 
+pub mod answers;
 pub mod bundle;
 pub mod cgroups;
 pub mod console;

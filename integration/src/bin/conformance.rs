@@ -16,12 +16,13 @@
 use std::convert::Infallible;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use integration::answers::Column;
 use integration::context::{Kind, Layout};
 use integration::document::{self, Runtime};
-use integration::fields::{self, Column, Table};
+use integration::fields::{self, Table};
 use integration::host;
 use integration::outcome::{Outcome, Stop};
 use integration::runner::Counts;
@@ -94,17 +95,6 @@ fn options(mut args: impl Iterator<Item = String>) -> Outcome<Options> {
 }
 
 impl Options {
-    /// The layouts to try, one at least.
-    fn layouts(&self) -> Vec<String> {
-        let words: &[&str] = match (host::has_v1(), self.layouts.first().map(String::as_str)) {
-            (true, None) => &["v1"],
-            (true, Some("all")) => &["host", "v2"],
-            (false, None | Some("all")) => &["host"],
-            _ => return self.layouts.clone(),
-        };
-        words.iter().map(|word| (*word).to_owned()).collect()
-    }
-
     /// Writes a table where the command line asks for it, or prints it.
     fn write(&self, name: &str, table: &str) -> Outcome {
         match &self.markdown {
@@ -116,7 +106,8 @@ impl Options {
 
 /// Every runtime in every layout is a column, tried by a process of its own.
 fn try_fields(options: &Options) -> Outcome<bool> {
-    let layouts = options.layouts();
+    let layouts = host::layouts(&options.layouts);
+    let names = fields::names();
     let mut table = Table { columns: Vec::new() };
     for runtime in &options.runtimes {
         let runtime = Runtime::new(runtime, &std::env::temp_dir())?;
@@ -125,18 +116,10 @@ fn try_fields(options: &Options) -> Outcome<bool> {
                 1 => runtime.name.clone(),
                 _ => format!("{}, {layout}", runtime.name),
             };
-            let answers = Command::new(std::env::current_exe()?)
-                .args(["answers", layout])
-                .arg(&runtime.path)
-                .args(&options.filters)
-                .stderr(Stdio::inherit())
-                .output()?;
-            if !answers.status.success() {
-                return Err(Stop::fail(format!("{title}: {}", answers.status)));
-            }
-            let said = String::from_utf8_lossy(&answers.stdout);
-            let column = Column::read(title, runtime.kind == Kind::Tare, &said)?;
-            column.print();
+            let strict = runtime.kind == Kind::Tare;
+            let (rows, path) = (names.len(), &runtime.path);
+            let column = Column::ask(title, strict, rows, layout, path, &options.filters)?;
+            column.print(names.iter().map(String::as_str));
             table.columns.push(column);
         }
     }
@@ -162,7 +145,7 @@ fn validate(options: &Options) -> Outcome<bool> {
     let dir = options.checkout.as_ref().ok_or_else(|| Stop::fail("--checkout DIR is missing"))?;
     let checkout = Checkout {
         dir: std::fs::canonicalize(dir)?,
-        layout: options.layouts().remove(0),
+        layout: host::layouts(&options.layouts).remove(0),
         propagation: options.propagation.clone().unwrap_or_else(|| "private".to_owned()),
         deadline: Duration::from_secs(options.deadline.unwrap_or(90)),
     };

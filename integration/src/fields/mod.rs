@@ -20,12 +20,18 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-pub use table::{Column, Table};
+pub use table::Table;
 
+use crate::answers::Answer;
 use crate::context::{Context, Kind, Layout, Suite};
 use crate::outcome::Outcome;
 use crate::{host, leftovers};
-use row::{Answer, Row};
+use row::Row;
+
+/// The field of each row.
+pub fn names() -> Vec<String> {
+    rows().into_iter().map(|row| row.field).collect()
+}
 
 fn rows() -> Vec<Row> {
     [
@@ -55,7 +61,7 @@ pub fn answers(runtime: &Path, layout: Layout, filters: &[String]) -> Outcome<St
     let mut lines = String::new();
     for (number, row) in rows().iter().enumerate() {
         if filters.is_empty() || filters.iter().any(|f| row.field.contains(f.as_str())) {
-            lines += &table::line(number, &one(&suite, number, row)?);
+            lines += &one(&suite, number, row)?.line(number);
         }
     }
     Ok(lines)

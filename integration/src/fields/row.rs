@@ -5,10 +5,11 @@ use std::fmt;
 use serde_json::Value;
 
 use super::needs::Need;
+use crate::answers::Answer;
 use crate::bundle::{Bundle, parse_lines};
 use crate::container::Container;
 use crate::context::{Context, Kind};
-use crate::outcome::{Outcome, Stop};
+use crate::outcome::Outcome;
 use crate::{cgroups, check};
 
 type Change = Box<dyn for<'c> Fn(&'c Context, Bundle<'c>) -> Outcome<Bundle<'c>>>;
@@ -38,17 +39,6 @@ enum Want {
     File(&'static str, &'static str, String),
     /// The container is not made, and the message names this place of config.json.
     Refused(&'static str),
-}
-
-/// How a row ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    Yes,
-    /// It does not act as the specification has it.
-    No(String),
-    /// The runtime does not take the configuration.
-    Refused(String),
-    Skip(String),
 }
 
 /// Begins a row.
@@ -152,10 +142,9 @@ impl Row {
         if let Some(missing) = self.needs.iter().find_map(|need| need.missing(ctx)) {
             return Answer::Skip(missing);
         }
-        match self.proof.as_ref().map_or_else(|| self.hold(ctx), |p| p(ctx).map(|()| Answer::Yes)) {
-            Ok(answer) => answer,
-            Err(Stop::Fail(message)) => Answer::No(message),
-            Err(Stop::Skip(reason)) => Answer::Skip(reason),
+        match &self.proof {
+            Some(proof) => proof(ctx).into(),
+            None => self.hold(ctx).unwrap_or_else(|stop| Err(stop).into()),
         }
     }
 
