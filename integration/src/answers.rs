@@ -53,28 +53,34 @@ impl Answer {
 
     /// The answer on its way from the process that tried the row.
     pub fn line(&self, number: usize) -> String {
-        let word = match self {
-            Self::Yes => "yes",
-            Self::No(_) => "no",
-            Self::Refused(_) => "refused",
-            Self::Skip(_) => "skip",
-        };
-        format!("{}\n", json!([number, word, self.text()]))
+        format!("{}\n", json!([number, self.plain_word(), self.text()]))
     }
 
     fn read(line: &str) -> Outcome<(usize, Self)> {
         let value: Value = serde_json::from_str(line)?;
         let number = value[0].as_u64().and_then(|n| usize::try_from(n).ok());
-        let text = value[2].as_str().unwrap_or_default().to_owned();
-        let answer = match value[1].as_str() {
-            Some("yes") => Self::Yes,
-            Some("no") => Self::No(text),
-            Some("refused") => Self::Refused(text),
-            Some("skip") => Self::Skip(text),
-            _ => return Err(Stop::fail(format!("{line}: no answer"))),
-        };
         let number = number.ok_or_else(|| Stop::fail(format!("{line}: no number")))?;
-        Ok((number, answer))
+        Ok((number, Self::of(&value[1], &value[2])?))
+    }
+
+    fn plain_word(&self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No(_) => "no",
+            Self::Refused(_) => "refused",
+            Self::Skip(_) => "skip",
+        }
+    }
+
+    fn of(word: &Value, text: &Value) -> Outcome<Self> {
+        let text = text.as_str().unwrap_or_default().to_owned();
+        match word.as_str() {
+            Some("yes") => Ok(Self::Yes),
+            Some("no") => Ok(Self::No(text)),
+            Some("refused") => Ok(Self::Refused(text)),
+            Some("skip") => Ok(Self::Skip(text)),
+            _ => Err(Stop::fail(format!("{word}: no answer"))),
+        }
     }
 }
 
@@ -116,6 +122,33 @@ impl Column {
             }
         }
         Ok(Self { title, strict, answers })
+    }
+
+    /// The answers by the names of their rows, for a file that [`Column::saved`] reads.
+    pub fn save(&self, names: &[&str]) -> String {
+        let tried = names.iter().zip(&self.answers).filter_map(|(n, a)| Some((n, a.as_ref()?)));
+        let line = |(name, answer): (&&str, &Answer)| {
+            format!("{}\n", json!([self.title, name, answer.plain_word(), answer.text()]))
+        };
+        tried.map(line).collect()
+    }
+
+    /// Adds to `columns` what was saved on another machine or at another time. Rows that are no
+    /// longer there are left out.
+    pub fn saved(text: &str, names: &[&str], columns: &mut Vec<Self>) -> Outcome {
+        for line in text.lines().filter(|line| line.starts_with('[')) {
+            let value: Value = serde_json::from_str(line)?;
+            let title = value[0].as_str().unwrap_or_default();
+            let place = columns.iter().position(|c| c.title == title).unwrap_or(columns.len());
+            if place == columns.len() {
+                let answers = names.iter().map(|_| None).collect();
+                columns.push(Self { title: title.to_owned(), strict: false, answers });
+            }
+            if let Some(row) = names.iter().position(|name| value[1] == *name) {
+                columns[place].answers[row] = Some(Answer::of(&value[2], &value[3])?);
+            }
+        }
+        Ok(())
     }
 
     /// How the rows ended.

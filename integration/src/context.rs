@@ -14,6 +14,7 @@ pub enum Kind {
     Tare,
     Runc,
     Crun,
+    Youki,
 }
 
 impl Kind {
@@ -22,6 +23,7 @@ impl Kind {
         match runtime.file_name().and_then(OsStr::to_str) {
             Some("runc") => Self::Runc,
             Some("crun") => Self::Crun,
+            Some("youki") => Self::Youki,
             _ => Self::Tare,
         }
     }

@@ -26,7 +26,8 @@ impl Runtime {
         fs::create_dir_all(&files)?;
         let said = Run::new(&path, &["--version"], &files)?.ok()?.stdout;
         fs::remove_dir_all(&files)?;
-        let line = said.lines().next().unwrap_or_default().replace("version ", "");
+        let line = said.lines().next().unwrap_or_default();
+        let line = line.replace("version: ", "").replace("version ", "");
         let name = line.split_once('+').map_or(line.as_str(), |(name, _)| name).to_owned();
         Ok(Self { path, kind, name })
     }

@@ -54,7 +54,8 @@ fn describe(pid: i32) -> Option<String> {
     Some(format!("process {pid} ({})", name.trim()))
 }
 
-fn children() -> Vec<i32> {
+/// The processes that are children of this one, those it has adopted among them.
+pub fn children() -> Vec<i32> {
     let own = std::process::id();
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks

@@ -10,6 +10,7 @@ pub mod cgroups;
 pub mod console;
 pub mod container;
 pub mod context;
+pub mod contract;
 pub mod cri;
 pub mod criu;
 pub mod differences;

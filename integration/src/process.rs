@@ -5,10 +5,12 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{PipeReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::outcome::{Outcome, Stop};
@@ -73,6 +75,13 @@ impl Run {
         self
     }
 
+    /// Takes away all variables of the environment but these.
+    #[must_use]
+    pub fn only_env(mut self, variables: &[(&str, &OsStr)]) -> Self {
+        self.command.env_clear().envs(variables.iter().copied());
+        self
+    }
+
     /// Sets the working directory.
     #[must_use]
     pub fn cwd(mut self, dir: &Path) -> Self {
@@ -96,6 +105,20 @@ impl Run {
         errors: impl Into<Stdio>,
     ) -> Self {
         self.command.stdin(input).stdout(output).stderr(errors);
+        self
+    }
+
+    /// Gives the program its standard output; `Done` then has none.
+    #[must_use]
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.command.stdout(stdout);
+        self
+    }
+
+    /// Gives the program its standard error; `Done` then has none.
+    #[must_use]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.command.stderr(stderr);
         self
     }
 
@@ -229,6 +252,21 @@ fn code(status: ExitStatus) -> i32 {
 
 fn read(path: &Path) -> String {
     std::fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+}
+
+/// Reads a pipe until all that may write into it have let go of it.
+pub fn read_to_end(mut pipe: PipeReader) -> Outcome<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = pipe.read_to_end(&mut bytes).map(|_| bytes);
+        // Nobody listens any more once the deadline is over.
+        let _ = sender.send(read);
+    });
+    let bytes = receiver
+        .recv_timeout(DEADLINE)
+        .map_err(|_| Stop::fail("the pipe's end never came: somebody holds it open"))?;
+    Ok(String::from_utf8_lossy(&bytes?).into_owned())
 }
 
 /// Waits until `ready` gives a value; the test fails after the usual deadline.

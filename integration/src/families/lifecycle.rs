@@ -314,7 +314,7 @@ fn kill_all_reaches_every_process_without_a_pid_namespace(ctx: &Context) -> Outc
 }
 
 /// Waits for processes that this one has adopted.
-pub(super) fn reap_orphans(count: usize) -> Outcome {
+pub(crate) fn reap_orphans(count: usize) -> Outcome {
     for _ in 0..count {
         wait_for("an orphan's end", || {
             use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};

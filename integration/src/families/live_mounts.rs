@@ -53,6 +53,7 @@ fn has_command(ctx: &Context) -> Outcome {
         Kind::Runc => Err(Stop::skip("runc has no such command")),
         Kind::Crun if ctx.done(&["mounts", "--help"])?.code == 0 => Ok(()),
         Kind::Crun => Err(Stop::skip("crun 1.8 has no such command")),
+        Kind::Youki => Err(Stop::skip("youki has no such command")),
     }
 }
 

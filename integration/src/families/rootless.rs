@@ -306,6 +306,7 @@ fn state_is_kept_in_the_runtime_directory_of_the_user(ctx: &Context) -> Outcome 
         Kind::Tare => "tare",
         Kind::Runc => "runc",
         Kind::Crun => "crun",
+        Kind::Youki => "youki",
     });
     let mode = fs::metadata(&root)?.mode() & 0o7777;
     check!(root.join(&c.id).is_dir(), "no state in {}", root.display());

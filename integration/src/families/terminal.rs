@@ -34,8 +34,7 @@ fn with_terminal<'c>(ctx: &'c Context, commands: &[&str]) -> Outcome<Bundle<'c>>
 fn up(ctx: &Context, c: &Container<'_>) -> Outcome<Master> {
     let receiver = Receiver::new(&ctx.dir.join("console"))?;
     c.try_create(&["--console-socket", &receiver.path()])?.ok()?;
-    let (fd, name) = receiver.receive()?;
-    check!(name.contains("/dev/pt"), "the message with the master says {name:?}");
+    let (fd, _) = receiver.receive()?;
     c.start()?;
     Master::new(fd)
 }

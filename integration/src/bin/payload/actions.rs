@@ -146,7 +146,8 @@ pub(crate) fn await_signal() -> Value {
         return json!({"failed": error.to_string()});
     }
     println!("ready");
-    all.wait().map_or_else(|e| json!({"failed": e.to_string()}), |s| json!({"signal": s as i32}))
+    sys::wait_for_signal(&all)
+        .map_or_else(|e| json!({"failed": e.to_string()}), |signal| json!({"signal": signal}))
 }
 
 /// Waits for a change of the window's size and reports the new one.

@@ -173,6 +173,16 @@ pub(crate) fn parent_death_signal() -> Result<i32, io::Error> {
     Ok(signal)
 }
 
+/// Waits for one of the signals of a set, those without a name among them, and gives its number.
+pub(crate) fn wait_for_signal(set: &nix::sys::signal::SigSet) -> Result<i32, io::Error> {
+    let mut signal = 0;
+    // SAFETY: both point to values that live through the call.
+    match unsafe { libc::sigwait(set.as_ref(), &raw mut signal) } {
+        0 => Ok(signal),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
 /// Rows and columns of a terminal.
 pub(crate) fn window_size(fd: i32) -> Result<(u16, u16), io::Error> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
