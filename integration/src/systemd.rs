@@ -34,20 +34,53 @@ pub fn with_systemd(ctx: &Context, test: impl FnOnce(&Systemd) -> Outcome) -> Ou
     systemd.has_nothing_left()
 }
 
-/// Skips the test where systemd does not run, or the cgroups are not v2.
+/// The same where the cgroups are v2, which has other files and properties.
+pub fn with_systemd_on_v2(ctx: &Context, test: impl FnOnce(&Systemd) -> Outcome) -> Outcome {
+    needs_v2(ctx)?;
+    with_systemd(ctx, test)
+}
+
+/// The same where the limits are on v1.
+pub fn with_systemd_on_v1(ctx: &Context, test: impl FnOnce(&Systemd) -> Outcome) -> Outcome {
+    needs_systemd(ctx)?;
+    if !is_on_v1() {
+        return Err(Stop::skip("systemd has the limits on v2 here"));
+    }
+    with_systemd(ctx, test)
+}
+
+/// Skips the test where systemd does not run, or has other cgroups than the test.
 pub fn needs_systemd(ctx: &Context) -> Outcome {
     if !Path::new("/run/systemd/system").exists() {
         return Err(Stop::skip("no systemd here"));
     }
-    needs_v2(ctx)
+    match (ctx.layout, is_on_v1()) {
+        (Layout::V2, true) => Err(Stop::skip("systemd is on v1 here")),
+        (Layout::V1, false) => Err(Stop::skip("systemd is on v2 here")),
+        _ => Ok(()),
+    }
 }
 
 /// Skips the test where the cgroups are not v2.
 pub fn needs_v2(ctx: &Context) -> Outcome {
-    match ctx.layout {
-        Layout::V2 => Ok(()),
-        _ => Err(Stop::skip("systemd is asked for cgroups on v2 only")),
+    match (ctx.layout, is_on_v1()) {
+        (Layout::V2, _) | (Layout::Host, false) => Ok(()),
+        _ => Err(Stop::skip("v1 has other files and properties")),
     }
+}
+
+/// Whether the host's systemd limits its units by v1, with or without a v2 hierarchy beside it.
+fn is_on_v1() -> bool {
+    let memberships = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
+    memberships.lines().any(|line| line.contains(":pids:"))
+}
+
+/// The unit's cgroup of a process, below the top; crun makes another one in it.
+pub fn place_of(pid: i32) -> Outcome<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let find = |part: &str| text.lines().find_map(|line| line.split_once(part));
+    let (_, place) = find(":pids:").or_else(|| find("0::")).unwrap_or_default();
+    Ok(place.strip_suffix("/container").unwrap_or(place).to_owned())
 }
 
 impl Systemd {
@@ -91,17 +124,24 @@ impl Systemd {
         Ok(Run::new(Path::new("/usr/bin/systemctl"), args, &self.ctx.dir)?.ok()?.stdout)
     }
 
-    /// The content of a file of the container's cgroup, which is where systemd makes it.
+    /// The content of a file of the container's cgroup, which is where systemd makes it; on v1
+    /// that of the controller before the first point.
     pub fn file(&self, c: &Container<'_>, name: &str) -> Outcome<String> {
-        let path = self.cgroup(&c.id).join(name);
+        let controller = name.split('.').next().filter(|name| *name != "cgroup");
+        let path = self.cgroup_in(controller.unwrap_or("pids"), &c.id).join(name);
         let text = fs::read_to_string(&path);
         Ok(text.map_err(|e| Stop::fail(format!("{}: {e}", path.display())))?.trim().to_owned())
     }
 
-    /// The directory of the container's cgroup.
+    /// The directory of the container's cgroup, which on v1 is one of many.
     pub fn cgroup(&self, id: &str) -> PathBuf {
-        let slice = format!("{}.slice", self.prefix);
-        Path::new("/sys/fs/cgroup").join(slice).join(self.unit(id))
+        self.cgroup_in("pids", id)
+    }
+
+    /// That of a hierarchy of v1, by its name below the usual place.
+    pub fn cgroup_in(&self, hierarchy: &str, id: &str) -> PathBuf {
+        let top = Path::new("/sys/fs/cgroup").join(if is_on_v1() { hierarchy } else { "" });
+        top.join(format!("{}.slice", self.prefix)).join(self.unit(id))
     }
 
     /// Starts a scope of somebody else's, which sleeps, and waits until it is there.
@@ -180,6 +220,7 @@ pub fn hiding(ctx: &Context, directories: &[&str]) -> Outcome<String> {
 /// manager's processes are; `through` may be a program that starts the runtime.
 pub fn user_with_manager(ctx: &Context, through: &str) -> Outcome<User> {
     needs_systemd(ctx)?;
+    needs_v2(ctx)?;
     let users = fs::read_dir("/run/user")?.flatten();
     let ids = users.filter(|dir| dir.path().join("systemd/private").exists());
     let id = ids.filter_map(|dir| dir.file_name().to_str()?.parse().ok()).find(|id| *id != 0);

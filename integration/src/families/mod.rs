@@ -47,6 +47,7 @@ pub mod sockets;
 pub mod sysctl;
 pub mod systemd;
 pub mod systemd_limits;
+pub mod systemd_v1;
 pub mod terminal;
 pub mod trace;
 pub mod update;
@@ -92,6 +93,7 @@ pub const ALL: &[Family] = &[
     devices::FAMILY,
     systemd::FAMILY,
     systemd_limits::FAMILY,
+    systemd_v1::FAMILY,
     terminal::FAMILY,
     update::FAMILY,
     checkpoint::FAMILY,

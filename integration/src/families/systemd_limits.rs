@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::bundle::Bundle;
 use crate::cgroups::needs;
 use crate::container::Container;
 use crate::context::Context;
 use crate::outcome::{Outcome, Stop};
-use crate::systemd::{Systemd, with_systemd};
+use crate::systemd::{Systemd, with_systemd, with_systemd_on_v2};
 use crate::{check, check_eq, family};
 
 family!("systemd_limits":
@@ -24,20 +25,24 @@ family!("systemd_limits":
 );
 
 /// A container that runs, with limits.
-fn running<'s>(systemd: &'s Systemd, resources: Value) -> Outcome<Container<'s>> {
+pub(super) fn running<'s>(systemd: &'s Systemd, resources: Value) -> Outcome<Container<'s>> {
     let c = systemd.bundle()?.set("/linux/resources", resources).container()?;
     c.up()?;
     Ok(c)
 }
 
-fn properties(systemd: &Systemd, c: &Container<'_>, expected: &[(&str, &str)]) -> Outcome {
+pub(super) fn properties(
+    systemd: &Systemd,
+    c: &Container<'_>,
+    expected: &[(&str, &str)],
+) -> Outcome {
     for (name, value) in expected {
         check_eq!(systemd.property(&systemd.unit(&c.id), name)?, *value, "property {name}");
     }
     Ok(())
 }
 
-fn files(systemd: &Systemd, c: &Container<'_>, expected: &[(&str, &str)]) -> Outcome {
+pub(super) fn files(systemd: &Systemd, c: &Container<'_>, expected: &[(&str, &str)]) -> Outcome {
     for (name, value) in expected {
         check_eq!(systemd.file(c, name)?, *value, "file {name}");
     }
@@ -45,7 +50,7 @@ fn files(systemd: &Systemd, c: &Container<'_>, expected: &[(&str, &str)]) -> Out
 }
 
 fn every_limit_is_a_property_and_holds(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let limits = json!({
             "memory": {"limit": 134_217_728, "reservation": 67_108_864, "swap": 201_326_592},
             "cpu": {"shares": 512, "quota": 25000, "period": 50000, "cpus": "0", "mems": "0"},
@@ -85,7 +90,7 @@ fn every_limit_is_a_property_and_holds(ctx: &Context) -> Outcome {
 }
 
 fn unified_values_are_properties_and_hold(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let c = running(
             systemd,
             json!({"unified": {
@@ -119,7 +124,7 @@ fn unified_values_are_properties_and_hold(ctx: &Context) -> Outcome {
 }
 
 /// The number of a block device that can be limited.
-fn block_device() -> Outcome<(u64, u64)> {
+pub(super) fn block_device() -> Outcome<(u64, u64)> {
     for entry in std::fs::read_dir("/sys/block").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !entry.path().join("device").exists() || name.starts_with("sr") {
@@ -134,7 +139,7 @@ fn block_device() -> Outcome<(u64, u64)> {
 }
 
 fn limits_of_block_devices_are_properties_and_hold(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         needs(ctx.layout, "io")?;
         let (major, minor) = block_device()?;
         let rate = json!([{"major": major, "minor": minor, "rate": 1_048_576}]);
@@ -156,7 +161,7 @@ fn limits_of_block_devices_are_properties_and_hold(ctx: &Context) -> Outcome {
 }
 
 fn limits_without_a_property_are_written(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let c = running(
             systemd,
             json!({
@@ -173,7 +178,7 @@ fn limits_without_a_property_are_written(ctx: &Context) -> Outcome {
 }
 
 fn update_changes_properties_and_files(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let c = running(systemd, json!({"pids": {"limit": 20}}))?;
         let flags = ["--memory", "64m", "--memory-swap", "96m", "--pids-limit", "30"];
         let more = ["--cpu-share", "512", "--cpu-quota", "30000", "--cpu-period", "100000"];
@@ -211,7 +216,7 @@ fn update_changes_properties_and_files(ctx: &Context) -> Outcome {
 }
 
 fn failed_update_puts_properties_back(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let limits = json!({"pids": {"limit": 20}, "memory": {"limit": 67_108_864}});
         let c = running(systemd, limits)?;
         let document = systemd.ctx.dir.join("limits.json");
@@ -228,7 +233,7 @@ fn failed_update_puts_properties_back(ctx: &Context) -> Outcome {
 }
 
 fn reload_keeps_limits(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let c = running(
             systemd,
             json!({
@@ -258,7 +263,7 @@ fn reload_keeps_limits(ctx: &Context) -> Outcome {
 
 /// systemd keeps whole percents of a processor.
 fn reload_makes_no_quota_lower(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let c = running(systemd, json!({"cpu": {"quota": 33333, "period": 100_000}}))?;
         files(systemd, &c, &[("cpu.max", "33333 100000")])?;
         systemd.systemctl(&["daemon-reload"])?;
@@ -270,7 +275,7 @@ fn reload_makes_no_quota_lower(ctx: &Context) -> Outcome {
 }
 
 /// Makes two device nodes inside and opens them: kmsg, which the rules of the test allow, and port.
-fn opens(c: &Container<'_>, when: &str) -> Outcome {
+pub(super) fn opens(c: &Container<'_>, when: &str) -> Outcome {
     for (name, minor, errno) in [("kmsg", "11", 0), ("port", "4", 1)] {
         // Not in the root file system, which may be on a mount without devices.
         let path = format!("/dev/{name}-{when}");
@@ -281,19 +286,24 @@ fn opens(c: &Container<'_>, when: &str) -> Outcome {
     Ok(())
 }
 
+/// A bundle with device rules, and the capabilities that `opens` takes.
+pub(super) fn using_devices<'s>(systemd: &'s Systemd, rules: Value) -> Outcome<Bundle<'s>> {
+    let mut bundle = systemd.bundle()?.set("/linux/resources/devices", rules);
+    for set in ["bounding", "effective", "permitted"] {
+        for name in ["CAP_MKNOD", "CAP_SYS_RAWIO", "CAP_SYSLOG", "CAP_SYS_ADMIN"] {
+            bundle = bundle.push(&format!("/process/capabilities/{set}"), json!(name));
+        }
+    }
+    Ok(bundle)
+}
+
 fn reload_keeps_devices(ctx: &Context) -> Outcome {
     with_systemd(ctx, |systemd| {
         let rules = json!([
             {"allow": false, "access": "rwm"},
             {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rw"},
         ]);
-        let mut bundle = systemd.bundle()?.set("/linux/resources/devices", rules);
-        for set in ["bounding", "effective", "permitted"] {
-            for name in ["CAP_MKNOD", "CAP_SYS_RAWIO", "CAP_SYSLOG", "CAP_SYS_ADMIN"] {
-                bundle = bundle.push(&format!("/process/capabilities/{set}"), json!(name));
-            }
-        }
-        let c = bundle.container()?;
+        let c = using_devices(systemd, rules)?.container()?;
         c.up()?;
         let unit = systemd.unit(&c.id);
         check_eq!(systemd.property(&unit, "DevicePolicy")?, "strict", "DevicePolicy");
@@ -309,7 +319,7 @@ fn reload_keeps_devices(ctx: &Context) -> Outcome {
 }
 
 fn reload_keeps_updated_limits(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let c = running(systemd, json!({"pids": {"limit": 20}}))?;
         systemd.ctx.ok(&["update", "--pids-limit", "31", "--memory", "64m", &c.id])?;
         systemd.systemctl(&["daemon-reload"])?;
@@ -318,7 +328,7 @@ fn reload_keeps_updated_limits(ctx: &Context) -> Outcome {
 }
 
 fn limits_overrule_annotations(ctx: &Context) -> Outcome {
-    with_systemd(ctx, |systemd| {
+    with_systemd_on_v2(ctx, |systemd| {
         let c = systemd
             .bundle()?
             .set(

@@ -251,11 +251,13 @@ impl<'a> Execution<'a> {
             Some(live) => live,
             None => LiveCgroup::open(plan.cgroup.clone())?,
         };
-        // On failure all that was made is gone, and `self.cgroup` stays empty.
-        live.make(plan, part)?;
-        self.record.cgroup = Some(live.record());
-        self.cgroup = Some(live);
-        Ok(())
+        let made = live.make(plan, part);
+        // On failure all that was made is gone; a unit is not.
+        if made.is_ok() || plan.unit.is_some() {
+            self.record.cgroup = Some(live.record());
+            self.cgroup = Some(live);
+        }
+        made
     }
 
     /// The record names it by now.
@@ -270,7 +272,12 @@ impl<'a> Execution<'a> {
 
     /// One that could not be started is not the container's to stop.
     fn await_unit(&mut self) -> Result<()> {
-        self.starting.take().map_or(Ok(()), Starting::finish)
+        let (Some(starting), Some(plan)) = (self.starting.take(), &self.plan.cgroup) else {
+            return Ok(());
+        };
+        starting.finish()?;
+        self.cgroup = Some(LiveCgroup::open(plan.cgroup.clone())?.with_resident(self.pid()));
+        Ok(())
     }
 
     /// A container that the host gives no cgroup to runs without, if nothing asks for one.

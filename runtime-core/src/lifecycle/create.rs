@@ -10,6 +10,7 @@ use crate::host::record::{Directory, Phase, Record};
 use crate::host::spawn::Surroundings;
 use crate::host::systemd::{manager_cgroup, manager_is_roots};
 use crate::host::{cgroup, facts, notify, resctrl};
+use crate::plan::cgroup::Mode;
 use crate::plan::cgroup::systemd::Manager;
 use crate::plan::ops::Op;
 use crate::plan::{self, Action, Plan, Request};
@@ -97,7 +98,8 @@ impl Runtime {
             (0, false) => Some(facts::in_user_namespace()),
             _ => Some(true),
         });
-        if systemd && rootless == Some(true) {
+        let on_v2 = facts.layout.as_ref().is_some_and(|layout| layout.mode == Mode::V2);
+        if systemd && on_v2 && rootless == Some(true) {
             facts.manager_cgroup = Some(manager_cgroup(Manager::User)?);
         }
         if let Some(rdt) = spec.linux().as_ref().and_then(|linux| linux.intel_rdt().as_ref()) {

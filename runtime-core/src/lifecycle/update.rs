@@ -8,9 +8,9 @@ use crate::error::{Error, ErrorKind, Notice, Result};
 use crate::host::cgroup::{LimitChange, LiveCgroup};
 use crate::host::record::{Directory, Record};
 use crate::host::resctrl;
-use crate::plan::resources::{Write, changed, concerned};
+use crate::plan::resources::{Write, changed, concerned, devices};
 use crate::state::Status;
-use oci_spec::runtime::{LinuxResources, Spec};
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources, Spec};
 use std::time::Duration;
 
 /// How long another change of the container may take.
@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Change {
     cgroup: LiveCgroup,
     writes: Vec<Write>,
+    devices: Vec<Write>,
     /// The limits once all is done.
     resources: LinuxResources,
     schemata: Vec<String>,
@@ -42,7 +43,7 @@ impl Container {
             Some(group) => resctrl::exchange(&group.path, &change.schemata)?,
             None => Vec::new(),
         };
-        if let Err(error) = change.cgroup.update(&change.writes) {
+        if let Err(error) = change.cgroup.update(&change.writes, &change.devices) {
             // What cannot be put back is told of by the first failure.
             let _ = group.map(|group| resctrl::write(&group.path, &before));
             return Err(error);
@@ -80,7 +81,15 @@ fn decide(directory: &Directory, record: &Record, update: &Update) -> Result<Cha
     let writes = concerned(limits.writes, &update.resources)?;
     let mut notices = limits.notices;
     notices.extend(weight_of_idle(&update.resources));
-    Ok(Change { cgroup, writes, resources, schemata, notices })
+    let devices = match cgroup.may_lose_devices() {
+        true => devices::v1(&devices::rules(devices_of(&spec))?)?,
+        false => Vec::new(),
+    };
+    Ok(Change { cgroup, writes, devices, resources, schemata, notices })
+}
+
+fn devices_of(spec: &Spec) -> Option<&[LinuxDeviceCgroup]> {
+    spec.linux().as_ref()?.resources().as_ref()?.devices().as_deref()
 }
 
 /// What is idle has no weight besides. The words are runc's.

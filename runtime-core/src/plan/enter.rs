@@ -5,7 +5,7 @@
 //! namespace, and in a user namespace, whose privileges would be lost at the
 //! execveat of init before it has its maps.
 
-use super::cgroup::{Cgroup, Mode, Part};
+use super::cgroup::{Cgroup, Directory, Mode, Part};
 use super::clone_flags::{
     CLONE_NEWCGROUP, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER,
 };
@@ -44,7 +44,9 @@ pub(super) fn spawn(plan: &mut Plan, parts: &Parts<'_>) -> Result<()> {
         if cgroup.unit.is_some() {
             plan.host("/linux/cgroupsPath", HostOp::StartUnit);
             plan.host("/linux/cgroupsPath", HostOp::AwaitUnit);
-            plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V2));
+            if cgroup.v2_directory().is_some() {
+                plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V2));
+            }
         }
         if cgroup.mode != Mode::V2 {
             plan.host("/linux/cgroupsPath", HostOp::MakeCgroup(Part::V1));
@@ -122,26 +124,31 @@ fn join(plan: &mut Plan, parts: &Parts<'_>) {
 
 /// The same once the host side has made them.
 pub(super) fn join_made_cgroups(plan: &mut Plan, cgroup: &Cgroup) -> Result<()> {
-    if cgroup.unit.is_some() {
-        // systemd moves init.
-        return plan.sync(point::CGROUP, |_| Ok(()));
-    }
-    if cgroup.mode != Mode::V2 {
+    if cgroup.unit.is_some() || cgroup.mode != Mode::V2 {
         plan.sync(point::CGROUP, |_| Ok(()))?;
     }
-    join_cgroups(plan, cgroup);
+    // systemd moves init where it keeps track of it.
+    let left = |directory: &&Directory| !cgroup.is_followed_by_systemd(directory);
+    let left = Vec::from_iter(cgroup.directories.iter().filter(left));
+    if !left.is_empty() {
+        join_directories(plan, cgroup, &left);
+    }
     Ok(())
 }
 
 /// Init writes itself into the cgroups that its clone did not put it into. The
 /// later, the less of the set-up counts against the container's memory.
 pub(super) fn join_cgroups(plan: &mut Plan, cgroup: &Cgroup) {
-    let v1 = cgroup.directories.iter().filter(|directory| !directory.is_v2());
+    join_directories(plan, cgroup, &Vec::from_iter(&cgroup.directories));
+}
+
+fn join_directories(plan: &mut Plan, cgroup: &Cgroup, directories: &[&Directory]) {
+    let v1 = directories.iter().filter(|directory| !directory.is_v2());
     let tasks =
         v1.map(|directory| cgroup.absolute(directory).join("tasks").as_path().into()).collect();
-    let slot = match cgroup.v2_directory() {
-        Some(_) => plan.descriptor(Descriptor::V2Tasks),
-        None => NO_SLOT,
+    let slot = match directories.iter().any(|directory| directory.is_v2()) {
+        true => plan.descriptor(Descriptor::V2Tasks),
+        false => NO_SLOT,
     };
     let may_be_denied = u64::from(plan.cgroup.as_ref().is_some_and(|plan| plan.may_stay_out()));
     plan.init("/linux/cgroupsPath", Op::JoinCgroups { tasks, slot, may_be_denied });

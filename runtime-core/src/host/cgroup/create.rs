@@ -122,7 +122,8 @@ impl LiveCgroup {
 
     /// A cgroup of somebody else would share our limits and our kill.
     fn check_unused(&self, directory: &Directory) -> Result<()> {
-        let found = self.pids_below(directory)?.len();
+        let pids = self.pids_below(directory)?;
+        let found = pids.iter().filter(|pid| Some(**pid) != self.resident).count();
         let says = if found > 0 {
             format!("container's cgroup is not empty: {found} process(es) found")
         } else if self.is_frozen()? {

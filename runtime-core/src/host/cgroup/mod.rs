@@ -19,6 +19,7 @@ mod oom;
 mod procs;
 mod remove;
 mod stats;
+mod unit;
 mod update;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -48,6 +49,8 @@ pub struct LiveCgroup {
     /// [`CgroupPlan::may_be_denied`](crate::plan::cgroup::CgroupPlan).
     denied: Vec<usize>,
     made: create::Made,
+    /// A process that may be in it before it is ours.
+    resident: Option<i32>,
 }
 
 impl LiveCgroup {
@@ -60,7 +63,12 @@ impl LiveCgroup {
         let base = file::open_directory(path).map_err(|errno| {
             Error::os("open", errno as i32).path(path).context("opening the cgroup root")
         })?;
-        Ok(Self { cgroup, base, denied: Vec::new(), made: create::Made::default() })
+        Ok(Self { cgroup, base, denied: Vec::new(), made: create::Made::default(), resident: None })
+    }
+
+    /// The same for a cgroup that systemd has put the process `pid` into.
+    pub(crate) fn with_resident(self, pid: i32) -> Self {
+        Self { resident: Some(pid), ..self }
     }
 
     /// What to keep in the state record: the directories that there are.

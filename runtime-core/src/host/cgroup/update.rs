@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use super::apply::not_joined;
 use super::{LiveCgroup, file};
 use crate::error::Result;
-use crate::host::systemd;
 use crate::plan::cgroup::Directory;
-use crate::plan::cgroup::systemd::limits as properties_of;
 use crate::plan::resources::{Missing, Write};
 
 /// A file whose content an update would change.
@@ -24,19 +22,20 @@ pub struct LimitChange {
 }
 
 impl LiveCgroup {
-    /// Sets limits. What was set before a failure is put back.
+    /// Sets limits. What was set before a failure is put back. `devices` are the container's
+    /// rules for v1, which a unit of systemd loses on the way.
     ///
     /// # Errors
     /// The kernel, or systemd, refuses one; the error names controller, file, value.
-    pub fn update(&self, writes: &[Write]) -> Result<()> {
+    pub fn update(&self, writes: &[Write], devices: &[Write]) -> Result<()> {
         let mut before = Vec::new();
         for write in writes {
             before.extend(self.as_it_is(write)?);
         }
-        self.set_limits(writes).inspect_err(|_| {
+        self.set_limits(writes, devices).inspect_err(|_| {
             before.reverse();
             // The error that led here is the one to report.
-            let _ = self.set_limits(&before);
+            let _ = self.set_limits(&before, devices);
         })
     }
 
@@ -59,9 +58,9 @@ impl LiveCgroup {
     }
 
     /// systemd first: what it writes in words of its own is then made exact.
-    fn set_limits(&self, writes: &[Write]) -> Result<()> {
+    fn set_limits(&self, writes: &[Write], devices: &[Write]) -> Result<()> {
         if let Some(unit) = &self.cgroup.unit {
-            systemd::set_properties(unit, &properties_of(writes))?;
+            self.set_properties(unit, writes, devices)?;
         }
         self.put_all(writes)
     }
@@ -101,7 +100,7 @@ impl LiveCgroup {
         Ok(lines)
     }
 
-    fn content(&self, directory: &Directory, name: &str) -> Result<Option<String>> {
+    pub(super) fn content(&self, directory: &Directory, name: &str) -> Result<Option<String>> {
         let path = format!("{}/{name}", directory.relative());
         match file::read_short(self.base(), &path) {
             Ok(text) => Ok(Some(text)),

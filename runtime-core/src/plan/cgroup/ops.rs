@@ -212,29 +212,35 @@ fn place(request: &CgroupRequest<'_>) -> Result<Cgroup> {
     Ok(Cgroup { mode: layout.mode, base: layout.base.clone(), directories, unit: None })
 }
 
-/// Where systemd will put the unit.
+/// Where systemd will put the unit: at one path below the top of each hierarchy. Those of v1
+/// that it does not manage follow it.
 fn place_unit(
     request: &CgroupRequest<'_>,
     systemd: SystemdRequest<'_>,
 ) -> Result<(Cgroup, Option<UnitName>)> {
     let layout = request.layout;
-    if layout.mode != Mode::V2 {
-        let message = "the systemd cgroup driver needs cgroup v2 alone";
+    let rootless = request.rootless == Some(true);
+    if rootless && layout.mode != Mode::V2 {
+        let message = "cannot use rootless systemd cgroups manager on cgroup v1";
         return Err(Error::new(ErrorKind::Unsupported, message).hint(
             "boot with systemd.unified_cgroup_hierarchy=1, or run without --systemd-cgroup",
         ));
     }
-    let rootless = request.rootless == Some(true);
     let name = UnitName::of(request.cgroups_path, request.id, rootless)?;
     let path = match systemd.manager_cgroup.trim_matches('/') {
         "" => name.path()?,
         above => format!("{above}/{}", name.path()?),
     };
-    let directory = Directory { controllers: Vec::new(), mount: String::new(), path };
+    let directories = layout.hierarchies.iter().map(|hierarchy| Directory {
+        controllers: hierarchy.controllers.clone(),
+        mount: hierarchy.mount.clone(),
+        path: path.clone(),
+    });
+    let directories = directories.collect();
     let manager = if rootless { Manager::User } else { Manager::System };
     let unit = Some(UnitRecord { name: name.unit.clone(), manager });
     let (mode, base) = (layout.mode, layout.base.clone());
-    Ok((Cgroup { mode, base, directories: vec![directory], unit }, Some(name)))
+    Ok((Cgroup { mode, base, directories, unit }, Some(name)))
 }
 
 fn unit(name: &UnitName, limits: &Limits, request: &CgroupRequest<'_>) -> Result<Unit> {
@@ -243,6 +249,7 @@ fn unit(name: &UnitName, limits: &Limits, request: &CgroupRequest<'_>) -> Result
         name,
         writes: &limits.writes,
         rules: &devices::rules(listed)?,
+        on_v1: request.layout.mode != Mode::V2,
         annotations: request.systemd.and_then(|systemd| systemd.annotations),
     })
 }
@@ -251,7 +258,7 @@ fn unit(name: &UnitName, limits: &Limits, request: &CgroupRequest<'_>) -> Result
 /// limit is set there.
 fn make(cgroup: &Cgroup, owner: Option<u32>, limited_on_v2: bool, ops: &mut Vec<CgroupOp>) {
     for (directory, place) in cgroup.directories.iter().enumerate() {
-        if cgroup.unit.is_none() {
+        if !cgroup.is_followed_by_systemd(place) {
             ops.push(CgroupOp::MakeDirectory { directory, pointer: PATH });
         }
         if place.controllers.iter().any(|name| name == "cpuset") {
@@ -481,25 +488,45 @@ mod tests {
         assert_eq!(error.pointer(), Some("/linux/resources/memory/limit"));
     }
 
+    fn unit_plan(layout: &Layout, rootless: bool) -> Result<CgroupPlan> {
+        CgroupPlan::new(&CgroupRequest {
+            layout,
+            id: "web",
+            cgroups_path: Some(Path::new("a-b.slice:p:n")),
+            resources: None,
+            systemd: Some(SystemdRequest { manager_cgroup: "/", annotations: None }),
+            rootless: Some(rootless),
+            owner: None,
+        })
+    }
+
     #[test]
-    fn the_systemd_driver_needs_v2() {
-        let systemd = SystemdRequest { manager_cgroup: "/", annotations: None };
-        let request = |layout: &Layout| {
-            CgroupPlan::new(&CgroupRequest {
-                layout,
-                id: "web",
-                cgroups_path: Some(Path::new("a-b.slice:p:n")),
-                resources: None,
-                systemd: Some(systemd),
-                rootless: Some(false),
-                owner: None,
-            })
-        };
-        assert_eq!(request(&hybrid()).unwrap_err().kind(), ErrorKind::Unsupported);
-        let plan = request(&Layout::v2(None)).unwrap();
+    fn systemd_makes_the_cgroup_on_v2() {
+        let plan = unit_plan(&Layout::v2(None), false).unwrap();
         assert_eq!(plan.cgroup.directories[0].path, "a.slice/a-b.slice/p-n.scope");
         assert_eq!(plan.unit.unwrap().name, "p-n.scope");
         assert!(!plan.ops.iter().any(|op| matches!(op, CgroupOp::MakeDirectory { .. })));
+    }
+
+    #[test]
+    fn what_systemd_does_not_follow_of_v1_is_made_where_the_unit_is() {
+        let mut layout = hybrid();
+        layout.hierarchies.push(Hierarchy {
+            controllers: vec!["name=systemd".to_owned()],
+            mount: "systemd".to_owned(),
+            own: "/own".to_owned(),
+        });
+        let text = unit_plan(&layout, false).unwrap().to_string();
+        let made: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("mkdir ")).collect();
+        let path = "a.slice/a-b.slice/p-n.scope  (/linux/cgroupsPath)";
+        let expected = ["cpuset", "devices", "pids"];
+        assert_eq!(made, expected.map(|mount| format!("/sys/fs/cgroup/{mount}/{path}")));
+    }
+
+    #[test]
+    fn the_manager_of_a_user_needs_v2() {
+        assert_eq!(unit_plan(&hybrid(), true).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert!(unit_plan(&Layout::v2(None), true).is_ok());
     }
 
     #[test]

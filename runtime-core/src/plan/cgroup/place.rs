@@ -100,6 +100,12 @@ impl Cgroup {
         self.directories.iter().find(|directory| directory.is_v2())
     }
 
+    /// Whether systemd puts the processes of a unit into `directory` to keep track of them;
+    /// in other hierarchies of v1 it has a directory only for what it limits.
+    pub(in crate::plan) fn is_followed_by_systemd(&self, directory: &Directory) -> bool {
+        self.unit.is_some() && (directory.is_v2() || directory.has("name=systemd"))
+    }
+
     /// The absolute path of `directory`.
     pub fn absolute(&self, directory: &Directory) -> PathBuf {
         PathBuf::from(format!("{}/{}", self.base, directory.relative()))

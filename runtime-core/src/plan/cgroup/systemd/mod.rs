@@ -9,6 +9,7 @@ mod devices;
 mod name;
 mod properties;
 mod text;
+mod v1;
 mod value;
 
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::name::UnitName;
 use super::value::Value;
-use super::{annotations, devices};
+use super::{annotations, devices, v1};
 use crate::error::Result;
 use crate::plan::bitmask;
 use crate::plan::resources::devices::DeviceRule;
@@ -33,11 +33,11 @@ pub struct Unit {
 }
 
 impl Property {
-    fn new(name: &str, value: Value) -> Self {
+    pub(super) fn new(name: &str, value: Value) -> Self {
         Self { name: name.to_owned(), value, optional: false }
     }
 
-    fn or_not(self) -> Self {
+    pub(super) fn or_not(self) -> Self {
         Self { optional: true, ..self }
     }
 }
@@ -47,6 +47,7 @@ pub(in crate::plan::cgroup) struct Parts<'a> {
     pub(in crate::plan::cgroup) name: &'a UnitName,
     pub(in crate::plan::cgroup) writes: &'a [Write],
     pub(in crate::plan::cgroup) rules: &'a [DeviceRule],
+    pub(in crate::plan::cgroup) on_v1: bool,
     pub(in crate::plan::cgroup) annotations: Option<&'a HashMap<String, String>>,
 }
 
@@ -62,22 +63,27 @@ pub(in crate::plan::cgroup) fn unit(parts: &Parts<'_>) -> Result<Unit> {
         properties.push(Property::new("Slice", Value::text(slice)));
         properties.push(Property::new("Delegate", Value::Bool(true)));
     }
-    for name in ["MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"] {
+    let io = if parts.on_v1 { v1::IO_ACCOUNTING } else { "IOAccounting" };
+    for name in ["MemoryAccounting", "CPUAccounting", io, "TasksAccounting"] {
         properties.push(Property::new(name, Value::Bool(true)));
     }
     properties.push(Property::new("DefaultDependencies", Value::Bool(false)));
     properties.extend(annotations::properties(parts.annotations)?);
     properties.extend(parts.writes.iter().filter_map(oom_policy));
-    properties.extend(devices::properties(parts.rules));
+    properties.extend(match parts.on_v1 {
+        true => devices::on_v1(parts.rules)?,
+        false => devices::beside_filter(parts.rules),
+    });
     properties.extend(limits(parts.writes));
     Ok(Unit { name: parts.name.unit.clone(), properties })
 }
 
-/// The properties of limits that v2 files would be written for, by those files: so
-/// `resources` and its `unified` lead to the same. What has none is only written.
+/// The properties of limits, by the files that would be written for them: so `resources` and
+/// its `unified` lead to the same. What has none is only written.
 pub fn limits(writes: &[Write]) -> Vec<Property> {
     let idle = writes.iter().any(|write| write.file == "cpu.idle" && write.value.trim() == "1");
-    writes.iter().flat_map(|write| limit(write, idle)).collect()
+    let on_v1 = writes.iter().flat_map(|write| v1::limit(write, writes));
+    writes.iter().flat_map(|write| limit(write, idle)).chain(on_v1).collect()
 }
 
 /// Files with a number or `max`, and their properties.
@@ -128,7 +134,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// `QUOTA PERIOD`, both in µs. systemd keeps a quota in whole percents of a CPU and
 /// sets that at its next reload: rounded up, lest the limit becomes a lower one then.
-fn quota(value: &str) -> Vec<Property> {
+pub(super) fn quota(value: &str) -> Vec<Property> {
     const SECOND: u64 = 1_000_000;
     const PERCENT: u64 = 10_000;
     const PERIOD: u64 = 100_000;
@@ -157,7 +163,8 @@ fn cpuset(name: &str, list: &str) -> Vec<Property> {
     while bytes.last() == Some(&0) {
         bytes.pop();
     }
-    vec![Property::new(name, Value::bytes(bytes))]
+    // Since systemd 244.
+    vec![Property::new(name, Value::bytes(bytes)).or_not()]
 }
 
 /// `WEIGHT`, `default WEIGHT`, or `MAJOR:MINOR WEIGHT`.
@@ -188,7 +195,7 @@ fn io_max(value: &str) -> Vec<Property> {
     words.filter_map(property).collect()
 }
 
-fn for_device(device: &str, value: Value) -> Value {
+pub(super) fn for_device(device: &str, value: Value) -> Value {
     let pair = Value::Struct(vec![Value::text(format!("/dev/block/{device}")), value]);
     Value::Array("(st)".to_owned(), vec![pair])
 }

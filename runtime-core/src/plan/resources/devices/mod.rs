@@ -15,7 +15,7 @@ use super::pointer;
 use crate::error::{Error, Result};
 
 pub use filter::{Instruction, filter};
-pub use table::v1;
+pub use table::{allowed, v1};
 
 /// Block or character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,6 +32,16 @@ pub fn v1(rules: &[DeviceRule]) -> Result<Vec<Write>> {
     Ok(std::iter::once(reset).chain(exceptions).collect())
 }
 
+/// The devices that `rules` allow, for one who knows no exceptions from them. `None` is
+/// everything, with whatever is excepted.
+///
+/// # Errors
+/// As for [`v1`].
+pub fn allowed(rules: &[DeviceRule]) -> Result<Option<Vec<DeviceRule>>> {
+    let table = Table::of(rules)?;
+    Ok((!table.allow).then_some(table.exceptions))
+}
+
 impl Table {
     fn of(rules: &[DeviceRule]) -> Result<Self> {
         let (allow, rest) = start(rules);
