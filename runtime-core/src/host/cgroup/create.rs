@@ -38,12 +38,22 @@ impl LiveCgroup {
                 Err(error) if plan.may_be_denied && is_denial(&error) => self.deny(op),
                 Err(error) => {
                     made.undo(self);
+                    self.leave_to_systemd();
                     return Err(error);
                 }
             }
         }
         self.made = made;
         Ok(())
+    }
+
+    /// What could not be made may be that of others. Where systemd keeps track of the unit is
+    /// enough to end it.
+    fn leave_to_systemd(&mut self) {
+        let cgroup = &self.cgroup;
+        let others = cgroup.directories.iter().enumerate();
+        let others = others.filter(|(_, directory)| !cgroup.is_followed_by_systemd(directory));
+        self.denied = others.map(|(index, _)| index).collect();
     }
 
     fn is_of(&self, op: &CgroupOp, part: Part) -> bool {

@@ -102,7 +102,7 @@ impl Cgroup {
 
     /// Whether systemd puts the processes of a unit into `directory` to keep track of them;
     /// in other hierarchies of v1 it has a directory only for what it limits.
-    pub(in crate::plan) fn is_followed_by_systemd(&self, directory: &Directory) -> bool {
+    pub(crate) fn is_followed_by_systemd(&self, directory: &Directory) -> bool {
         self.unit.is_some() && (directory.is_v2() || directory.has("name=systemd"))
     }
 
