@@ -202,7 +202,7 @@ fn memory_can_be_raised_and_lowered_past_the_swap_limit() {
             let resources = json!({"memory": {"limit": bytes(limit), "swap": bytes(swap)}});
             let resources = serde_json::from_value(resources).unwrap();
             let present = scratch.live.present().unwrap();
-            scratch.live.update(&resources::v1(&resources, present).unwrap().writes).unwrap();
+            scratch.live.update(&resources::v1(&resources, present).unwrap().writes, &[]).unwrap();
         }
         assert_eq!(scratch.read("memory", "memory.memsw.limit_in_bytes"), "16777216");
     });
@@ -221,7 +221,7 @@ fn a_limit_below_the_usage_is_refused_with_the_usage() {
             let resources = serde_json::from_value(resources).unwrap();
             let limits =
                 scratch.plan.cgroup.limits(&resources, scratch.live.present().unwrap()).unwrap();
-            let error = scratch.live.update(&limits.writes).unwrap_err();
+            let error = scratch.live.update(&limits.writes, &[]).unwrap_err();
             assert!(error.to_string().starts_with(says), "{error}");
             assert_eq!(error.pointer(), Some("/linux/resources/memory/limit"));
         }

@@ -219,7 +219,7 @@ fn a_checked_update_below_the_usage_is_rejected() {
         until("it uses memory", || scratch.live.stats().unwrap().memory.usage.usage > 4096);
         let limits = json!({"memory": {"limit": 4096, "checkBeforeUpdate": true}});
         let limits = resources::v2(&serde_json::from_value(limits).unwrap()).unwrap();
-        let error = scratch.live.update(&limits.writes).unwrap_err();
+        let error = scratch.live.update(&limits.writes, &[]).unwrap_err();
         assert!(error.to_string().contains("rejecting memory limit 4096 <= usage"), "{error}");
     });
 }
