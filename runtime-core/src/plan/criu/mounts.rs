@@ -65,7 +65,9 @@ pub(super) fn binds(spec: &Spec, bundle: &Path) -> Result<Vec<Bind>> {
             return refuse("a mount of a symbolic link (src-nofollow, copy-symlink)");
         }
         let source = mount.source().as_deref().unwrap_or(Path::new(""));
-        found.push(Bind { index, source: bundle.join(source), recursive: options.is_recursive() });
+        // criu wants the last component to be a name, which that of `.` is not.
+        let source = bundle.join(source).components().collect();
+        found.push(Bind { index, source, recursive: options.is_recursive() });
     }
     Ok(found)
 }

@@ -199,7 +199,7 @@ mod tests {
     fn names_of_a_dump_stand_for_what_the_host_has() {
         let (opts, handed) = opts(
             r#"{"ociVersion": "1.3.0",
-                "mounts": [{"destination": "/data", "source": "shared", "options": ["rbind"]}],
+                "mounts": [{"destination": "/data", "source": "./shared/.", "options": ["rbind"]}],
                 "linux": {"maskedPaths": ["/x"], "namespaces": [
                     {"type": "mount"}, {"type": "pid", "path": "/proc/7/ns/pid"},
                     {"type": "uts", "path": "/proc/7/ns/uts"}]}}"#,
