@@ -32,6 +32,7 @@ family!("live_mounts":
     configuration_that_is_kept_has_what_is_mounted,
     destination_through_a_link_stays_inside,
     destination_that_is_exchanged_for_a_link_stays_inside,
+    mount_that_a_link_leads_to_is_not_removed,
     processes_of_the_container_see_nothing_of_the_host,
     container_without_proc_takes_mounts,
     mounts_that_cannot_be_are_refused,
@@ -326,6 +327,24 @@ fn destination_through_a_link_stays_inside(ctx: &Context) -> Outcome {
     check_eq!(fs::read_dir(&outside)?.count(), 0, "files made outside");
     check_eq!(mounted_on_host(ctx)?, [""; 0], "mounts of the host");
     has(&c, &format!("{}/a/file", outside.display()), "of the host")
+}
+
+/// What keeps the container from files of its own is a mount, too: a mask, or a read-only path.
+fn mount_that_a_link_leads_to_is_not_removed(ctx: &Context) -> Outcome {
+    let source = source(ctx)?;
+    let bundle = Bundle::new(ctx)?.bind(&source, "/kept", &["bind"]);
+    let rootfs = bundle.rootfs();
+    let c = running(bundle)?;
+    change(ctx, &c, "add", &json!([tmpfs("/added/kept")]))?.ok()?;
+    fs::rename(rootfs.join("added"), rootfs.join("elsewhere"))?;
+    symlink("/", rootfs.join("added"))?;
+    let run = change(ctx, &c, "remove", &json!([{"destination": "/added/kept"}]))?;
+    check!(run.code == 1 && run.stderr.contains("links of the container"), "{run:?}");
+    has(&c, "/kept/file", "of the host")?;
+    let anew = json!([{"destination": "/added/kept", "options": ["bind", "remount", "rw"]}]);
+    let run = change(ctx, &c, "add", &anew)?;
+    check!(run.code == 1 && run.stderr.contains("keeps its options"), "{run:?}");
+    Ok(())
 }
 
 fn destination_that_is_exchanged_for_a_link_stays_inside(ctx: &Context) -> Outcome {

@@ -135,7 +135,7 @@ impl State {
 
     /// What is there is looked up once, and detached by its descriptor.
     pub fn unmount(&mut self, target: &CStr) -> Result<(), Fault> {
-        let mounted = path::open(self.root()?, target, flag::O_PATH).during(Call::Openat2)?;
+        let mounted = path::open_plain(self.root()?, target, flag::O_PATH).during(Call::Openat2)?;
         let place = Buffer::of_descriptor(mounted.raw()).during(Call::Umount)?;
         sys::umount(place.as_text(), flag::MNT_DETACH).during(Call::Umount).map(drop)
     }

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_hook_that_hangs_is_killed_at_its_timeout() {
         let start = Instant::now();
-        let error = run(&hook("sleep 30", Some(100)), "{}", Path::new("/")).unwrap_err();
+        let error = run(&hook("exec sleep 30", Some(100)), "{}", Path::new("/")).unwrap_err();
         assert!(error.to_string().contains("hook ran past specified timeout of 0.1s"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(10));
     }

@@ -2,7 +2,7 @@
 
 use super::status::{First, first, status};
 use super::{CheckpointOptions, Container, cgroup_of};
-use crate::bundle::parse_spec;
+use crate::bundle::{Bundle, parse_spec};
 use crate::error::{Context, Error, ErrorKind, Notice, Result};
 use crate::host::criu::{
     self, Images, Service, Surroundings, WorkDirectory, destinations, mounted_in, streams_of,
@@ -13,7 +13,7 @@ use crate::plan::criu::{DUMP_LOG, Dump, dump, places};
 use crate::plan::namespaces::Namespaces;
 use crate::state::Status;
 use crate::sys::pidfd;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Mount, Spec};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -46,6 +46,7 @@ impl Container {
         }
         let work = options.work_path.as_deref().map(WorkDirectory::make).transpose()?;
         let (spec, _) = parse_spec(&directory.load_config()?)?;
+        refuse_added_binds(&record, &spec)?;
         let mut opts = decide(&record, &spec, version, &options)?;
         let log_directory = work.as_ref().unwrap_or(images.directory());
         let log = log_directory.path().join(DUMP_LOG);
@@ -110,6 +111,29 @@ fn refuse_unless_running(status: Status) -> Result<()> {
 fn refused(status: Status) -> Error {
     let text = format!("Container cannot be checkpointed in {status} state");
     Error::new(ErrorKind::InvalidState, text)
+}
+
+/// A mount of the host that was added since creation has no place in the images: `restore` would
+/// not find it again.
+fn refuse_added_binds(record: &Record, kept: &Spec) -> Result<()> {
+    let Ok(bundle) = Bundle::load(&record.bundle) else { return Ok(()) };
+    let known = bundle.spec().mounts().as_deref().unwrap_or_default();
+    let is_bind = |mount: &&Mount| {
+        let options = mount.options().as_deref().unwrap_or_default();
+        options.iter().any(|option| option == "bind" || option == "rbind")
+            || mount.typ().as_deref() == Some("bind")
+    };
+    let is_added =
+        |mount: &&Mount| !known.iter().any(|one| one.destination() == mount.destination());
+    match kept.mounts().iter().flatten().filter(is_bind).find(is_added) {
+        Some(mount) => {
+            let text =
+                format!("the mount at {:?} was added and cannot be restored", mount.destination());
+            Err(Error::new(ErrorKind::Unsupported, text)
+                .hint("remove it first: tare mounts remove"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_features(options: &CheckpointOptions) -> Result<()> {

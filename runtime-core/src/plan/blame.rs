@@ -147,6 +147,7 @@ fn explain(op: &Op, message: Message, error: Error) -> Error {
                 error.hint("a directory is mounted on a directory only, and a file on a file")
             }
             (Op::Unmount { .. }, libc::EINVAL) => error.hint("nothing is mounted there"),
+            (Op::Unmount { .. }, libc::ELOOP) => error.hint("links of the container are not followed"),
             (
                 Op::MaskPath { .. } | Op::ReadonlyPath { .. } | Op::MakeDirectory { .. },
                 libc::ELOOP,

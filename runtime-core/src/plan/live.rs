@@ -12,7 +12,7 @@ use super::mounts;
 use super::namespaces::{Namespaces, names_of};
 use super::ops::{Op, point};
 use super::{Descriptor, Facts, HostOp, Plan, Request};
-use crate::bundle::{Bundle, below_root, member};
+use crate::bundle::{Bundle, below_root, item, member};
 use crate::error::{Error, ErrorKind, Result};
 use oci_spec::runtime::Mount;
 use std::path::Path;
@@ -38,6 +38,7 @@ pub struct LiveRequest<'a> {
 /// What cannot be mounted in a container that is there, with its place.
 pub fn add_mount(request: &LiveRequest<'_>, mount: &Mount, pointer: &str) -> Result<Plan> {
     refuse_kernel_interfaces(mount, pointer)?;
+    refuse_remount(mount, pointer)?;
     change(request, |plan, parts| {
         let mut later = Vec::new();
         mounts::one(plan, parts, mount, pointer, &mut later)?;
@@ -69,6 +70,19 @@ fn refuse_kernel_interfaces(mount: &Mount, pointer: &str) -> Result<()> {
                 .hint("list it in config.json of a new container"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Links are the container's: one could lead to what keeps its own paths masked or read-only.
+fn refuse_remount(mount: &Mount, pointer: &str) -> Result<()> {
+    let options = mount.options().as_deref().unwrap_or_default();
+    match options.iter().position(|option| option == "remount") {
+        Some(index) => {
+            let place = item(&member(pointer, "options"), index);
+            Err(Error::config(place, "a mount of a container that is there keeps its options")
+                .hint("remove it and add it with others"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -162,6 +176,9 @@ mod tests {
             let error = plan(own, &format!(r#"{{"destination":"/m","type":"{kind}"}}"#));
             assert_eq!(error.unwrap_err().pointer(), Some("/mounts/0/type"));
         }
+        let anew = r#"{"destination":"/m","options":["bind","remount"]}"#;
+        let error = plan(own, anew).unwrap_err();
+        assert_eq!(error.pointer(), Some("/mounts/0/options/1"));
         let tmpfs = r#"{"destination":"/m","type":"tmpfs"}"#;
         assert!(plan(own, tmpfs).is_ok());
         assert_eq!(plan("", tmpfs).unwrap_err().kind(), ErrorKind::Unsupported);

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     #[allow(clippy::zombie_processes)]
     fn a_signal_reaches_the_process_and_is_reported() {
-        let (pidfd, _child) = start("sleep 60");
+        let (pidfd, _child) = start("exec sleep 60");
         assert_eq!(reap(pidfd.as_fd()), Ok(None));
         assert!(!wait_ended(pidfd.as_fd(), Instant::now()).unwrap());
         send_signal(pidfd.as_fd(), libc::SIGKILL).unwrap();
