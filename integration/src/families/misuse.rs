@@ -351,6 +351,7 @@ fn values_of_kill_and_delete(ctx: &Context) -> Outcome {
             ctx,
             &c,
             &[
+                (&["kill", "--regex", "", "KILL"], 1, &["empty regular expression"]),
                 (&["kill", "--regex", "(", "KILL"], 1, &["invalid regular expression"]),
                 (&["delete", "--regex", "(", "--force"], 1, &["invalid regular expression"]),
                 (&["kill", "ID", "-1"], 1, &["unknown signal", "invalid argument"]),

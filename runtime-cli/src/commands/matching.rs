@@ -12,6 +12,12 @@ pub(super) fn each(
     expression: &str,
     act: impl Fn(&Runtime, &str) -> Result<(), Failure>,
 ) -> Outcome {
+    // What a script's variable without a value would say: every container.
+    if expression.is_empty() {
+        return Err(Failure::new(
+            "an empty regular expression matches every container: say \".*\"",
+        ));
+    }
     let regex = Regex::new(expression).map_err(|error| {
         Failure::new(format!("invalid regular expression \"{expression}\": {error}"))
     })?;
