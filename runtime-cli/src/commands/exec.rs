@@ -151,7 +151,8 @@ impl Exec {
 }
 
 fn document(file: &Path, context: &Context) -> Result<oci_spec::runtime::Process, Failure> {
-    let (process, notices) = exec_process_from_json(&input::read(file)?)?;
+    let (process, notices) = exec_process_from_json(&input::read(file)?)
+        .map_err(|error| Failure::from(error).context(file.display()))?;
     context.log.notices(&notices);
     Ok(process)
 }

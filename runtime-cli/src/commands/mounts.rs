@@ -78,7 +78,8 @@ impl Mounts {
     fn mounts(&self) -> Result<Vec<Mount>, Failure> {
         let by_option = self.source.is_some() || self.r#type.is_some() || !self.options.is_empty();
         match (&self.file, &self.destination) {
-            (Some(file), None) if !by_option => Ok(mounts_from_json(&input::read_or_stdin(file)?)?),
+            (Some(file), None) if !by_option => mounts_from_json(&input::read_or_stdin(file)?)
+                .map_err(|error| Failure::from(error).context(file.display())),
             (Some(_), _) => {
                 Err(Failure::new("a FILE and options for one mount exclude each other"))
             }

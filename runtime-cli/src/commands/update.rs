@@ -110,7 +110,10 @@ impl Update {
             }
         };
         Ok(Change {
-            resources: resources_from_json(&bytes)?,
+            resources: resources_from_json(&bytes).map_err(|error| match &self.resources {
+                Some(path) => Failure::from(error).context(path.display()),
+                None => error.into(),
+            })?,
             l3_cache_schema: self.l3_cache_schema.clone(),
             mem_bw_schema: self.mem_bw_schema.clone(),
         })
